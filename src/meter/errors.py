@@ -1,0 +1,81 @@
+"""What can go wrong, as a small tree: the class says what happened and whether a retry can help."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class MeterError(Exception):
+    """Something in meter failed."""
+
+    #: Whether the same call can succeed later without anyone changing its arguments.
+    retryable: ClassVar[bool] = False
+
+    def __str__(self) -> str:
+        return super().__str__() or (type(self).__doc__ or "").splitlines()[0]
+
+
+class ConfigurationError(MeterError):
+    """A setting is missing or cannot be used."""
+
+
+class SettlementError(MeterError):
+    """The database refused a change of credits; ``sqlstate`` tells which rule it was."""
+
+    sqlstate: ClassVar[str] = ""
+
+
+class InsufficientCredits(SettlementError):
+    """The allocation or the pool has fewer credits left than the charge needs."""
+
+    sqlstate = "MT001"
+
+
+class NoAllocation(SettlementError):
+    """The user has no active allocation and the pool requires one."""
+
+    sqlstate = "MT002"
+
+
+class UnknownOrganization(SettlementError):
+    """No organization has this id."""
+
+    sqlstate = "MT003"
+
+
+class IdentityConflict(SettlementError):
+    """The same key came before with other content."""
+
+    sqlstate = "MT004"
+
+
+class OrganizationClosed(SettlementError):
+    """The organization is closed."""
+
+    sqlstate = "MT005"
+
+
+class InvalidArgument(SettlementError):
+    """An argument is outside what the contract allows."""
+
+    sqlstate = "MT006"
+
+
+class StaleRating(SettlementError):
+    """Prices or plans changed since the events were rated; rate them again."""
+
+    sqlstate = "MT007"
+    retryable = True
+
+
+class OrganizationVanished(SettlementError):
+    """An organization was purged while its events were being settled; settle the batch again."""
+
+    sqlstate = "MT008"
+    retryable = True
+
+
+class AllocationExceedsPool(SettlementError):
+    """The allocations would promise more than the pool has available."""
+
+    sqlstate = "MT009"
