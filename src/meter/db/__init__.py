@@ -1,0 +1,1 @@
+"""The database room: migrations, SQL functions and one gateway class per aggregate."""
