@@ -1,0 +1,37 @@
+-- Who may do what. Nothing is granted to everyone; no role that can log in may change the ledger.
+-- Objects belong to meter_owner, which cannot log in; functions that write run with its rights.
+revoke all on all tables in schema public from public, meter_worker, meter_reader, meter_admin;
+revoke all on all functions in schema public from public, meter_worker, meter_reader, meter_admin;
+
+grant usage on schema public to meter_worker, meter_reader, meter_admin;
+
+-- The schema's version, asked by every process at start and by its readiness.
+grant select on schema_migrations, schema_definitions to meter_worker, meter_reader, meter_admin;
+
+-- The worker settles, goes on funding, and reads what it rates with.
+grant execute on function settle_usage(json, bigint), fund_waiting_organizations(integer) to meter_worker;
+grant select on service_prices, subscription_plans, organization_plan_history, rating_epoch to meter_worker;
+
+-- The reader reads what the API shows.
+grant select on organizations, organization_members, organization_subscriptions, organization_credit_pools,
+    user_credit_allocations, credit_usage_attribution, org_billing_history, service_prices, subscription_plans,
+    credit_usage_entries, org_billing_summary, user_multi_org_credits, top_credit_users_by_org, org_billing_metrics,
+    credit_usage_by_service to meter_reader;
+grant execute on function has_sufficient_credits(varchar, varchar, numeric) to meter_reader;
+
+-- The control plane makes the few writes that people make.
+grant select on organizations, organization_members, organization_subscriptions, organization_credit_pools,
+    user_credit_allocations, credit_usage_attribution, org_billing_history, service_prices, subscription_plans,
+    credit_usage_entries, org_billing_summary, user_multi_org_credits, top_credit_users_by_org, org_billing_metrics,
+    credit_usage_by_service to meter_admin;
+grant execute on function
+    has_sufficient_credits(varchar, varchar, numeric),
+    add_credits_to_pool(varchar, numeric, numeric, char, text, varchar, varchar, jsonb, varchar),
+    allocate_credits_to_user(varchar, varchar, numeric, varchar, text, boolean, text, varchar, varchar),
+    deduct_credits(varchar, varchar, numeric, varchar, varchar, varchar, jsonb, varchar, varchar, timestamptz),
+    create_organization(varchar, varchar, varchar, integer, varchar),
+    add_organization_member(varchar, varchar, text, varchar),
+    set_pool_terms(varchar, boolean, boolean, numeric, numeric, varchar),
+    close_organization(varchar, varchar),
+    start_subscription(varchar, text, text, numeric, integer, varchar)
+    to meter_admin;
