@@ -1,0 +1,1 @@
+"""The worker: usage events from RabbitMQ, settled in PostgreSQL, acknowledged after the commit."""
