@@ -79,3 +79,15 @@ class AllocationExceedsPool(SettlementError):
     """The allocations would promise more than the pool has available."""
 
     sqlstate = "MT009"
+
+
+class InvalidUsageEvent(MeterError, ValueError):
+    """The arguments do not make a usage event."""
+
+
+class AmountOutOfRange(MeterError, ValueError):
+    """An amount is no decimal from 0 to 99999999999999.999999 with at most six decimal places."""
+
+
+class AmountOverflow(MeterError):
+    """What the event would cost has more than fourteen integer digits."""

@@ -1,0 +1,134 @@
+"""Credit arithmetic: exact decimals with six places, rounded half up, once."""
+
+from __future__ import annotations
+
+import re
+from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
+
+from meter.errors import AmountOutOfRange, AmountOverflow
+
+#: What one credit is worth, in USD.
+USD_PER_CREDIT = Decimal("0.001")
+#: The same the other way round: multiplying is exact where dividing would have to round.
+CREDITS_PER_USD = 1 / USD_PER_CREDIT
+
+#: One more than the largest amount: fourteen integer digits, what ``NUMERIC(20,6)`` holds.
+AMOUNT_LIMIT = Decimal(10) ** 14
+#: The smallest step of an amount.
+AMOUNT_STEP = Decimal("0.000001")
+
+#: Wide enough for the product of any amount (20 digits) and any number that 8 KiB of metadata can spell, so that
+#: nothing is rounded before `round_credits` does it, once. It costs nothing where there are fewer digits.
+EXACT = Context(prec=10_000, rounding=ROUND_HALF_UP, traps=[InvalidOperation])
+
+#: JSON's notation of a number that is not negative; ``[0-9]`` because ``\d`` would take any script's digits.
+AMOUNT_PATTERN = r"^(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
+_NOTATION = re.compile(AMOUNT_PATTERN.removesuffix("$"))
+
+
+def exact_amount(value: Decimal) -> Decimal:
+    """Hold a decimal to the limits of an amount, by value: ``1.0000000`` is 1 and ``1E+2`` is 100.
+
+    Args:
+        value: an amount of credits, USD or units.
+
+    Returns:
+        The same value with exactly six places; minus zero becomes zero.
+
+    Raises:
+        AmountOutOfRange: negative, not finite, or more than fourteen integer digits or six decimal places.
+    """
+    try:
+        if 0 <= value < AMOUNT_LIMIT:
+            stepped = EXACT.quantize(value, AMOUNT_STEP)
+            if stepped == value:
+                return stepped.copy_abs()
+            raise AmountOutOfRange("must have at most six decimal places")
+    except InvalidOperation:
+        raise AmountOutOfRange("must be a finite number") from None
+    if value < 0:
+        raise AmountOutOfRange("must not be negative")
+    raise AmountOutOfRange("must have at most fourteen integer digits")
+
+
+def parse_amount(text: str) -> Decimal:
+    """Read an amount from a string in JSON's notation: no sign, blank, underscore or other digits.
+
+    Args:
+        text: for instance ``"12.5"`` or ``"1e2"``.
+
+    Returns:
+        The amount, with exactly six places.
+
+    Raises:
+        AmountOutOfRange: the string is no such number, or the number is outside the limits of an amount.
+    """
+    if not _NOTATION.fullmatch(text):
+        raise AmountOutOfRange(
+            "must not be negative" if text.startswith("-") else "must be a decimal number in plain notation"
+        )
+    try:
+        return exact_amount(Decimal(text))
+    except InvalidOperation:  # an exponent of more than eighteen digits
+        raise AmountOutOfRange("must be a number with a smaller exponent") from None
+
+
+def format_amount(value: Decimal) -> str:
+    """Write an amount the way it travels in JSON: plain notation, no exponent, no trailing zeros.
+
+    Args:
+        value: any finite decimal; signed in the ledger.
+
+    Returns:
+        For instance ``"12.5"``, ``"0.000001"``, ``"0"``.
+    """
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def round_credits(value: Decimal) -> Decimal:
+    """Round credits half up at the sixth place; the one place where an amount is rounded.
+
+    Args:
+        value: credits, not negative, unrounded.
+
+    Returns:
+        Credits with exactly six places.
+
+    Raises:
+        AmountOverflow: more than fourteen integer digits are left after rounding.
+    """
+    if value >= AMOUNT_LIMIT:
+        raise AmountOverflow
+    rounded = EXACT.quantize(value, AMOUNT_STEP)
+    if rounded >= AMOUNT_LIMIT:
+        raise AmountOverflow
+    return rounded
+
+
+def multiply(left: Decimal, right: Decimal) -> Decimal:
+    """Multiply exactly, whatever precision the caller's decimal context has.
+
+    Args:
+        left: one factor.
+        right: the other.
+
+    Returns:
+        The unrounded product.
+    """
+    return EXACT.multiply(left, right)
+
+
+def add(left: Decimal, right: Decimal) -> Decimal:
+    """Add exactly, whatever precision the caller's decimal context has.
+
+    Args:
+        left: one addend.
+        right: the other.
+
+    Returns:
+        The unrounded sum.
+    """
+    return EXACT.add(left, right)

@@ -1,0 +1,42 @@
+"""The usage event: the public contract, version 1, encode and decode."""
+
+from meter.events.decoding import Decoded, DecodedEvent, Refusal, decode_message
+from meter.events.encoding import encode_batch, encode_event
+from meter.events.identity import EVENT_KEY_NAMESPACE, event_key, new_event_id
+from meter.events.metadata import METADATA_MAX_BYTES, encode_metadata
+from meter.events.model import (
+    CONTENT_TYPE_BATCH,
+    CONTENT_TYPE_EVENT,
+    EVENT_TYPE,
+    MESSAGE_MAX_BYTES,
+    MESSAGE_MAX_EVENTS,
+    VOID_TYPE,
+    KeySource,
+    UsageData,
+    UsageEvent,
+)
+from meter.events.reasons import RefusalReason
+
+__all__ = [
+    "CONTENT_TYPE_BATCH",
+    "CONTENT_TYPE_EVENT",
+    "EVENT_KEY_NAMESPACE",
+    "EVENT_TYPE",
+    "MESSAGE_MAX_BYTES",
+    "MESSAGE_MAX_EVENTS",
+    "METADATA_MAX_BYTES",
+    "VOID_TYPE",
+    "Decoded",
+    "DecodedEvent",
+    "KeySource",
+    "Refusal",
+    "RefusalReason",
+    "UsageData",
+    "UsageEvent",
+    "decode_message",
+    "encode_batch",
+    "encode_event",
+    "encode_metadata",
+    "event_key",
+    "new_event_id",
+]

@@ -1,0 +1,54 @@
+"""The identity of an event: which key it is stored, deduplicated and charged under."""
+
+from __future__ import annotations
+
+import json
+import re
+from uuid import UUID, uuid5
+
+import uuid_utils
+
+#: Namespace of the keys derived from ``[source, id]``, a fixed random UUID; changing it would charge every event
+#: with an id of the caller's own a second time. The database function ``usage_event_key`` carries the same.
+EVENT_KEY_NAMESPACE = UUID("5d4f8235-758f-4ec5-8589-1998ef3da7c0")
+
+_CANONICAL_UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+def new_event_id() -> str:
+    """Make an id for an event that happens now.
+
+    Returns:
+        A UUIDv7 in canonical lower-case form, which is the event's key as it stands.
+    """
+    return str(uuid_utils.uuid7())
+
+
+def is_event_key(event_id: str) -> bool:
+    """Tell whether an id is an event's key as it stands.
+
+    Args:
+        event_id: the event's ``id``.
+
+    Returns:
+        Whether it is a UUIDv7 in canonical lower-case form.
+    """
+    return _CANONICAL_UUID7.fullmatch(event_id) is not None
+
+
+def event_key(source: str, event_id: str) -> UUID:
+    """Compute the key of an event within its organization.
+
+    Args:
+        source: the event's ``source``.
+        event_id: the event's ``id``.
+
+    Returns:
+        The id itself where it is a canonical lower-case UUIDv7; else the UUIDv5, in `EVENT_KEY_NAMESPACE`, of
+        the JSON array ``[source, id]`` in UTF-8, without blanks, with only quote, backslash and control
+        characters escaped.
+    """
+    if is_event_key(event_id):
+        return UUID(event_id)
+    name = json.dumps([source, event_id], separators=(",", ":"), ensure_ascii=False)
+    return uuid5(EVENT_KEY_NAMESPACE, name)
