@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -22,8 +23,12 @@ class Settings(BaseSettings):
     read_database_url: SecretStr | None = None
     #: RabbitMQ; without it ``meter up`` runs its own.
     amqp_url: SecretStr | None = None
-    #: Where the embedded servers keep their state and what was downloaded for them.
-    state_dir: Path = Field(default_factory=lambda: Path.home() / ".local" / "share" / "meter")
+    #: Where the embedded servers keep their state.
+    state_dir: Path = Field(
+        default_factory=lambda: default_folder("XDG_DATA_HOME", ".local/share", "/var/lib")
+    )
+    #: What was downloaded for them; may be removed at any time while they do not run.
+    cache_dir: Path = Field(default_factory=lambda: default_folder("XDG_CACHE_HOME", ".cache", "/var/cache"))
 
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -48,6 +53,26 @@ class Settings(BaseSettings):
     token_issuer: str | None = None
     token_audience: str = "meter"  # noqa: S105 - a name, not a secret
     token_jwks_file: Path | None = None
+
+
+def default_folder(variable: str, below_home: str, for_root: str) -> Path:
+    """Choose meter's folder of one kind.
+
+    Root's home is closed to the account that the embedded servers drop to, so root gets a system folder.
+
+    Args:
+        variable: the XDG variable that a person may have set.
+        below_home: the folder in the home where it is not set.
+        for_root: the folder when meter runs as root.
+
+    Returns:
+        An absolute path; nothing is made.
+    """
+    if os.geteuid() == 0:
+        return Path(for_root) / "meter"
+    chosen = os.environ.get(variable, "")
+    parent = Path(chosen) if Path(chosen).is_absolute() else Path.home() / below_home
+    return parent / "meter"
 
 
 def load_settings() -> Settings:

@@ -1,0 +1,129 @@
+"""Debian and Ubuntu packages, downloaded and unpacked into a folder.
+
+Nothing is installed and no root is needed. The machine's own sources, proxies and keys are used; only the
+lists and the archives live in a folder of ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+from typing import TYPE_CHECKING
+
+from meter.errors import MeterError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    #: Told what is going on and, where known, which part of it is done (0 to 1).
+    Report = Callable[[str, float | None], None]
+
+#: A package that would be new; one that is there and would only be renewed says ``[old version]`` first
+#: and is not needed.
+_NEW_PACKAGE = re.compile(r"^Inst (\S+) \(")
+#: One download begun.
+_DOWNLOAD_BEGUN = re.compile(r"^Get:\d+ ")
+_LAST_LINES = 3
+
+
+class PackageNotFetched(MeterError):
+    """A package of the distribution could not be downloaded or unpacked."""
+
+    retryable = True
+
+
+def apt_is_there() -> bool:
+    """Tell whether this machine has apt and dpkg."""
+    return all(shutil.which(program) for program in ("apt-get", "dpkg-deb"))
+
+
+async def unpack_package(package: str, cache_dir: Path, report: Report) -> Path:
+    """Download a package with what it needs and the machine lacks, and unpack it all into one folder, once.
+
+    Args:
+        package: the distribution's name of it.
+        cache_dir: meter's cache folder.
+        report: told of the progress.
+
+    Returns:
+        The folder that has ``usr/`` of the packages.
+
+    Raises:
+        PackageNotFetched: apt or dpkg failed; the message ends with their own words.
+    """
+    unpacked = cache_dir / "packages" / package
+    if unpacked.exists():
+        return unpacked
+    unpacked.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    apt = _Apt(cache_dir / "apt")
+    report(f"asking the distribution for {package}", None)
+    await apt.run("update")
+    simulated = await apt.run("install", "--simulate", "--no-install-recommends", package)
+    names = [found[1] for line in simulated.splitlines() if (found := _NEW_PACKAGE.match(line))]
+    draft = unpacked.with_name(f"{package}.draft")
+    archives = unpacked.with_name(f"{package}.archives")
+    for folder in (draft, archives):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o755)
+    await apt.download(names, archives, report)
+    for number, archive in enumerate(sorted(archives.glob("*.deb"))):
+        report(f"unpacking {package}", number / len(names))
+        await _run("dpkg-deb", "--extract", str(archive), str(draft))
+    shutil.rmtree(archives)
+    draft.chmod(0o755)
+    draft.rename(unpacked)
+    return unpacked
+
+
+class _Apt:
+    """``apt-get`` with lists and archives of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        for part in ("lists/partial", "cache/archives/partial"):
+            (folder / part).mkdir(mode=0o755, parents=True, exist_ok=True)
+        self._options = (
+            *("-o", f"Dir::State::lists={folder / 'lists'}"),
+            *("-o", f"Dir::Cache={folder / 'cache'}"),
+            # Hooks that tell the desktop about new lists do not concern ours.
+            *("-o", "APT::Update::Post-Invoke-Success::="),
+            *("-o", "APT::Get::Assume-Yes=true"),
+            *("-o", "Acquire::Retries=3"),
+        )
+
+    async def run(self, *arguments: str) -> str:
+        return await _run("apt-get", *self._options, *arguments)
+
+    async def download(self, names: Sequence[str], folder: Path, report: Report) -> None:
+        begun = 0
+
+        def count(line: str) -> None:
+            nonlocal begun
+            if _DOWNLOAD_BEGUN.match(line):
+                begun += 1
+                report(f"downloading {len(names)} packages of the distribution", min(1.0, begun / len(names)))
+
+        await _run("apt-get", *self._options, "download", *names, cwd=folder, each_line=count)
+
+
+async def _run(*command: str, cwd: Path | None = None, each_line: Callable[[str], None] | None = None) -> str:
+    running = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=os.environ | {"LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"},
+        cwd=cwd,
+    )
+    assert running.stdout is not None  # noqa: S101 - asked for just above
+    lines = []
+    async for raw in running.stdout:
+        line = raw.decode(errors="replace").rstrip()
+        lines.append(line)
+        if each_line is not None:
+            each_line(line)
+    if await running.wait() != 0:
+        raise PackageNotFetched(f"{command[0]} failed: {'; '.join(lines[-_LAST_LINES:])}")
+    return "\n".join(lines)

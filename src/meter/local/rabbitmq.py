@@ -1,0 +1,218 @@
+"""A private RabbitMQ node on loopback, with its state in one folder."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from meter.local.account import demotion, make_private_folder, write_private
+from meter.local.child import Child, Command, ServerNotStarted
+from meter.local.machine import LOOPBACK, PortBook
+from meter.local.rabbitmq_files import PLUGINS, USERS, VHOST, definitions_file, plugins_file, settings_file
+from meter.local.rabbitmq_home import make_slim_home
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from meter.local.rabbitmq_files import BrokerUser
+    from meter.local.rabbitmq_source import RabbitBinaries
+
+#: The name is only known to the port mapper of this node, so every node may have the same.
+_NODE_NAME = "meter@localhost"
+_MANAGEMENT_PLUGIN = "rabbitmq_management"
+#: Recovering queues after a crash can take a while.
+_READY_SECONDS = 120.0
+_POLL_SECONDS = 0.05
+_DETACH_SECONDS = 2.0
+_PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
+
+
+class RabbitServer:
+    """A RabbitMQ node of meter's own, with its own port mapper, cookie, plugins and users."""
+
+    def __init__(self, folder: Path, binaries: RabbitBinaries, *, management: bool = False) -> None:
+        """Name the node; nothing is started yet.
+
+        Args:
+            folder: everything it keeps; made when absent. The account of the servers must be able to pass
+                through its parents.
+            binaries: what to run.
+            management: also offer RabbitMQ's HTTP interface, on a loopback port.
+        """
+        self.folder = folder
+        self.ports: dict[str, int] = {}
+        self._binaries = binaries
+        self._management = management
+        self._node_folder = folder / "node"
+        self._epmd: Child | None = None
+        self._node: Child | None = None
+
+    @property
+    def child(self) -> Child:
+        """The running node."""
+        assert self._node is not None  # noqa: S101 - asked for after start only
+        return self._node
+
+    def url(self, user: BrokerUser, vhost: str = VHOST) -> str:
+        """The AMQP address for a user; contains the password."""
+        password = quote(self.passwords()[user.name], safe="")
+        return f"amqp://{user.name}:{password}@{LOOPBACK}:{self.ports['amqp']}/{quote(vhost, safe='')}"
+
+    def passwords(self) -> dict[str, str]:
+        """The users' passwords, made at the first start."""
+        file = self.folder / "passwords.json"
+        if not file.exists():
+            write_private(file, json.dumps({user.name: secrets.token_urlsafe(24) for user in USERS}))
+        found: dict[str, str] = json.loads(file.read_text())
+        return found
+
+    async def start(self) -> None:
+        """Start the node and wait until it speaks AMQP.
+
+        Raises:
+            ServerNotStarted: the node ended or did not answer in time; the message ends with its own words.
+        """
+        server = self._write_files()
+        environment = self._environment()
+        self._node = Child(
+            Command(
+                name="rabbitmq",
+                folder=self.folder,
+                arguments=[str(server)],
+                environment=environment,
+                demote=True,
+            )
+        )
+        # The node would start a port mapper that outlives it; with one running already it does not.
+        self._epmd = Child(
+            Command(
+                name="epmd",
+                folder=self.folder,
+                arguments=[str(self._binaries.epmd)],
+                environment=environment,
+                grace_seconds=1.0,
+                demote=True,
+            )
+        )
+        try:
+            await self._epmd.start()
+            await self._answers("epmd", b"\x00\x01n", self._epmd)
+            await self._node.start()
+            await self._answers("amqp", _PROTOCOL_HEADER, self._node)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop the node and its port mapper and wait until both have ended."""
+        await self._detach_statistics()
+        for child in (self._node, self._epmd):
+            if child is not None:
+                await child.stop()
+
+    async def _detach_statistics(self) -> None:
+        """Take out the handler that else holds up every stop for 5 s.
+
+        On its way out it asks the one who waits for it to end.
+        """
+        if self._node is None or not self._node.running:
+            return
+        with contextlib.suppress(OSError, TimeoutError):
+            asking = await asyncio.create_subprocess_exec(
+                self._binaries.epmd.with_name("erl_call"),
+                *(
+                    "-sname",
+                    _NODE_NAME,
+                    "-a",
+                    "gen_event delete_handler [rabbit_event,rabbit_mgmt_db_handler,[]]",
+                ),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+                env=dict(self._environment()),
+                cwd="/",
+                **demotion(),
+            )
+            async with asyncio.timeout(_DETACH_SECONDS):
+                await asking.wait()
+
+    def _write_files(self) -> Path:
+        self.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        make_private_folder(self._node_folder)
+        plugins = [*PLUGINS, _MANAGEMENT_PLUGIN] if self._management else [*PLUGINS]
+        names = ["amqp", "prometheus", "dist", "epmd", *(["management"] if self._management else [])]
+        self.ports = PortBook(self.folder / "ports.json").assign(names)
+        definitions = self._node_folder / "definitions.json"
+        write_private(definitions, definitions_file(self.passwords()), for_server=True)
+        settings = settings_file(self.ports, str(definitions))
+        write_private(self._node_folder / "rabbitmq.conf", settings, for_server=True)
+        write_private(self._node_folder / "enabled_plugins", plugins_file(plugins), for_server=True)
+        cookie = self._node_folder / ".erlang.cookie"
+        if not cookie.exists():
+            write_private(cookie, secrets.token_hex(20), for_server=True)
+            cookie.chmod(0o400)
+        return make_slim_home(self._binaries.server, plugins, self.folder / "home")
+
+    def _environment(self) -> Mapping[str, str]:
+        folder = self._node_folder
+        # What the machine's own RabbitMQ or Erlang is told must not reach this node.
+        kept = {
+            name: text
+            for name, text in os.environ.items()
+            if not name.startswith(("RABBITMQ_", "ERL_", "NOTIFY_SOCKET"))
+        }
+        return (
+            kept
+            | dict(self._binaries.environment)
+            | {
+                "HOME": str(folder),
+                "LC_ALL": "C.UTF-8",
+                # Makes the script become the node, so that the signal to stop reaches it.
+                "RUNNING_UNDER_SYSTEMD": "true",
+                "RABBITMQ_NODENAME": _NODE_NAME,
+                "RABBITMQ_CONF_ENV_FILE": str(folder / "no-environment-file"),
+                "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+                "RABBITMQ_CONFIG_FILES": str(folder / "no-more-files"),
+                "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "no-advanced.config"),
+                "RABBITMQ_GENERATED_CONFIG_DIR": str(folder / "generated"),
+                "RABBITMQ_SCHEMA_DIR": str(folder / "schema"),
+                "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
+                "RABBITMQ_MNESIA_BASE": str(folder / "state"),
+                "RABBITMQ_LOG_BASE": str(folder / "log"),
+                "RABBITMQ_LOGS": "-",
+                "RABBITMQ_PID_FILE": str(folder / "pid"),
+                "RABBITMQ_DIST_PORT": str(self.ports["dist"]),
+                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+                # Unbound: a node pinned to cores gets in the way of the database on a small machine.
+                "RABBITMQ_SCHEDULER_BIND_TYPE": "u",
+                "ERL_EPMD_PORT": str(self.ports["epmd"]),
+                "ERL_EPMD_ADDRESS": LOOPBACK,
+                "ERL_CRASH_DUMP_BYTES": "0",
+            }
+        )
+
+    async def _answers(self, port: str, greeting: bytes, child: Child) -> None:
+        """Wait until something answers a greeting on a port."""
+        deadline = time.monotonic() + _READY_SECONDS
+        while time.monotonic() < deadline and child.running:
+            with contextlib.suppress(OSError):
+                reader, writer = await asyncio.open_connection(LOOPBACK, self.ports[port])
+                try:
+                    writer.write(greeting)
+                    await writer.drain()
+                    async with asyncio.timeout(5):
+                        if await reader.read(1):
+                            return
+                finally:
+                    writer.close()
+                    with contextlib.suppress(OSError):
+                        await writer.wait_closed()
+            await asyncio.sleep(_POLL_SECONDS)
+        raise ServerNotStarted(f"RabbitMQ did not start: {child.complaint()}")

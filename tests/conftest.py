@@ -1,0 +1,61 @@
+"""Fixtures every test may ask for; a server starts when the first test asks and stops at the end of the run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.private_servers import PostgresServers, fresh_broker, running_rabbitmq, throwaway_folder
+
+from meter.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from tests.private_servers import Broker, FreshDatabase
+
+    from meter.local.postgres import PostgresServer
+    from meter.local.rabbitmq import RabbitServer
+
+
+@pytest.fixture(scope="session")
+def servers_folder() -> Iterator[Path]:
+    """Where the servers of this run live."""
+    with throwaway_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+async def postgres_servers(servers_folder: Path) -> AsyncIterator[PostgresServers]:
+    """PostgreSQL by major version: ``await servers.of(15)``, ``async with servers.database(17)``."""
+    servers = PostgresServers(load_settings().cache_dir, servers_folder / "postgres")
+    yield servers
+    await servers.stop()
+
+
+@pytest.fixture(scope="session")
+async def postgres_server(postgres_servers: PostgresServers) -> PostgresServer:
+    """The newest PostgreSQL."""
+    return await postgres_servers.of()
+
+
+@pytest.fixture
+async def database(postgres_servers: PostgresServers) -> AsyncIterator[FreshDatabase]:
+    """A fresh migrated database of the newest PostgreSQL."""
+    async with postgres_servers.database() as fresh:
+        yield fresh
+
+
+@pytest.fixture(scope="session")
+async def rabbitmq_server(servers_folder: Path) -> AsyncIterator[RabbitServer]:
+    """A private RabbitMQ node."""
+    async with running_rabbitmq(load_settings().cache_dir, servers_folder / "rabbitmq") as server:
+        yield server
+
+
+@pytest.fixture
+async def broker(rabbitmq_server: RabbitServer) -> AsyncIterator[Broker]:
+    """A fresh virtual host."""
+    async with fresh_broker(rabbitmq_server) as fresh:
+        yield fresh
