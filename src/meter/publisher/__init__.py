@@ -1,0 +1,7 @@
+"""The client library of a service that meters usage: record and forget."""
+
+from meter.publisher.blocking import BlockingPublisher
+from meter.publisher.outbox import Counters
+from meter.publisher.publisher import Publisher
+
+__all__ = ["BlockingPublisher", "Counters", "Publisher"]

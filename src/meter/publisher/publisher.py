@@ -1,0 +1,88 @@
+"""The publisher of an asyncio service."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Self
+
+from meter.publisher.recorder import CLOSE_SECONDS, Recorder
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from meter.publisher.sender import Sender
+
+
+class Publisher(Recorder):
+    """Publishes usage events from an asyncio service.
+
+    ``record`` may be called from any thread and before the publisher is open; what it accepted is sent while
+    the publisher is open::
+
+        async with Publisher("amqp://user:password@broker", source="chat") as publisher:
+            publisher.record("acme", "alice", "llm", metadata={"input_tokens": 1200, "output_tokens": 340})
+    """
+
+    _sender: Sender | None = None
+    _sending: asyncio.Task[None] | None = None
+
+    async def open(self) -> Self:
+        """Begin to send, in the running loop; returns at once, whether the broker is there or not."""
+        self._opened()
+        return self
+
+    async def flush(self, timeout: float | None = None) -> int:  # noqa: ASYNC109 - it answers at the deadline, not raises
+        """Wait until everything accepted so far is confirmed.
+
+        Args:
+            timeout: how long to wait, in seconds; for as long as it takes when None.
+
+        Returns:
+            How many events are not confirmed yet: 0 when all are.
+        """
+        return await self._opened().flush(timeout)
+
+    async def room(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - it answers at the deadline, not raises
+        """Wait until at least half of the buffer is free; for callers that can wait, such as a backfill.
+
+        Args:
+            timeout: how long to wait, in seconds; for as long as it takes when None.
+
+        Returns:
+            Whether there is room.
+        """
+        return await self._opened().room(timeout)
+
+    async def close(self, timeout: float | None = CLOSE_SECONDS) -> int:  # noqa: ASYNC109 - as above
+        """Accept nothing more, wait until everything is confirmed, then disconnect.
+
+        Args:
+            timeout: how long to wait for the confirms, in seconds; disconnecting takes up to one more.
+
+        Returns:
+            How many events were never confirmed: 0 when nothing is lost. They are logged too.
+        """
+        self._outbox.close()
+        left = self.counters.buffered
+        if left:
+            left = await self.flush(timeout)
+        if self._sending is not None:
+            self._sending.cancel()
+            await asyncio.wait({self._sending})
+            self._sending = None
+            self._report_left(left)
+        return left
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def _opened(self) -> Sender:
+        if self._sender is None:
+            self._sender = self._new_sender()
+            self._sending = asyncio.get_running_loop().create_task(self._sender.run(), name=self._name)
+        return self._sender

@@ -1,0 +1,194 @@
+"""``record``: what the asynchronous and the blocking publisher have in common."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from uuid_utils import uuid7
+
+from meter.errors import ConfigurationError
+from meter.publisher.encoding import Amount, KeySource, OutgoingEvent, UsageFields, encode, judge
+from meter.publisher.link import CONFIRM_SECONDS, checked_url, place_of
+from meter.publisher.outbox import Counters, Outbox, Refused
+from meter.publisher.sender import Sender
+from meter.publisher.throttle import Throttle
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+log = logging.getLogger("meter.publisher")
+
+#: Events kept while the broker is away: over three minutes of 1,000 a second.
+BUFFER_MAX_EVENTS = 200_000
+#: Encoded bytes kept while the broker is away; Python needs about half as much again to hold them.
+BUFFER_MAX_BYTES = 64 * 1_048_576
+#: How long closing may take by default, in seconds: orchestrators grant as much before they kill.
+CLOSE_SECONDS = 10.0
+
+
+class Recorder:
+    """Accepts usage events from any thread and keeps them until the broker has confirmed them."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        source: str,
+        name: str | None = None,
+        max_events: int = BUFFER_MAX_EVENTS,
+        max_bytes: int = BUFFER_MAX_BYTES,
+        confirm_seconds: float = CONFIRM_SECONDS,
+    ) -> None:
+        """Prepare a publisher; nothing is connected yet.
+
+        Args:
+            url: the broker, ``amqp://`` or ``amqps://``.
+            source: who publishes, 1 to 128 characters; part of the identity of events with ids of your own.
+            name: how operators see the connection at the broker; ``meter publisher <source>`` by default.
+            max_events: how many unconfirmed events are kept before ``record`` refuses.
+            max_bytes: how many encoded bytes of them are kept.
+            confirm_seconds: how long the broker may take to confirm before the connection is built anew.
+
+        Raises:
+            ConfigurationError: the address, the source or a bound cannot be used.
+        """
+        if not 1 <= len(source) <= 128:
+            raise ConfigurationError("the publisher's source must have 1 to 128 characters")
+        if max_events < 1 or max_bytes < 1 or confirm_seconds <= 0:
+            raise ConfigurationError("the publisher's bounds must be positive")
+        self._url = checked_url(url)
+        self._source = source
+        self._name = name or f"meter publisher {source}"
+        self._confirm_seconds = confirm_seconds
+        self._max_events = max_events
+        self._max_bytes = max_bytes
+        self._refusal = Throttle()
+        self._begin()
+
+    def record(  # noqa: PLR0913 - the fields of the contract, by name
+        self,
+        org_id: str,
+        user_id: str,
+        service_type: str,
+        *,
+        service_name: str | None = None,
+        quantity: Amount | None = None,
+        credits: Amount | None = None,  # noqa: A002 - the contract's word
+        api_cost: Amount | None = None,
+        key_source: KeySource | None = None,
+        request_id: str | None = None,
+        metadata: Mapping[str, object] | None = None,
+        id: str | None = None,  # noqa: A002 - the contract's word
+        source: str | None = None,
+        time: datetime | None = None,
+    ) -> str | None:
+        """Record one usage event; returns at once, whatever the broker does.
+
+        Args:
+            org_id: the organization that pays.
+            user_id: who used the service.
+            service_type: ``llm``, ``embeddings``, ``company_enrichment``, … or any other.
+            service_name: model, provider or variant.
+            quantity: units of the service; 1 when absent.
+            credits: charge exactly this many; otherwise the price book rates the event.
+            api_cost: what the provider charged us, in USD.
+            key_source: whose provider key was used; by the organization's plan when absent.
+            request_id: the caller's request.
+            metadata: anything JSON can hold, up to 8 KiB: ``model``, ``input_tokens``, ``output_tokens``, …
+            id: the event's identity; a new UUIDv7 when absent. The same event must come with the same id.
+            source: who publishes; the publisher's own source when absent.
+            time: when the usage happened, with a UTC offset; now when absent.
+
+        Returns:
+            The event's id when it was accepted: it is sent until the broker confirms it. None when it was
+            refused: the buffer is full (counted as dropped) or the publisher is closed; both are logged.
+
+        Raises:
+            InvalidUsageEvent: the arguments break the contract (a ``ValueError``). This is about the call and
+                never about the broker: it would fail every time, and a lost event must not be a silent one.
+        """
+        event = OutgoingEvent(
+            str(uuid7()) if id is None else id,
+            self._source if source is None else source,
+            org_id,
+            datetime.now(UTC) if time is None else time,
+            UsageFields(
+                user_id,
+                service_type,
+                service_name,
+                quantity,
+                credits,
+                api_cost,
+                key_source,
+                request_id,
+                metadata,
+            ),
+        )
+        refused = self._outbox.add(org_id, encode(event))
+        if refused is None:
+            return event.id
+        self._complain(refused)
+        return None
+
+    def forward(self, event: bytes) -> bool:
+        """Publish an event that is already written by the contract, exactly as it is.
+
+        Args:
+            event: the JSON of one CloudEvent.
+
+        Returns:
+            Whether it was accepted, as with ``record``.
+
+        Raises:
+            InvalidUsageEvent: it breaks the contract.
+        """
+        refused = self._outbox.add(judge(event), event)
+        if refused is not None:
+            self._complain(refused)
+        return refused is None
+
+    @property
+    def counters(self) -> Counters:
+        """What became of the events so far."""
+        return self._outbox.counters
+
+    @property
+    def has_room(self) -> bool:
+        """Whether at least half of the buffer is free."""
+        return self._outbox.has_room
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._source!r} to {place_of(self._url)}>"
+
+    def _begin(self) -> None:
+        self._outbox = Outbox(max_events=self._max_events, max_bytes=self._max_bytes, wake=self._wake)
+
+    def _wake(self) -> None:
+        """Told that the first event was accepted while nothing sends yet."""
+
+    def _new_sender(self) -> Sender:
+        return Sender(self._outbox, url=self._url, name=self._name, confirm_seconds=self._confirm_seconds)
+
+    def _complain(self, refused: Refused) -> None:
+        if not self._refusal.lets_pass():
+            return
+        if refused is Refused.CLOSED:
+            log.warning("a usage event was refused: the publisher is closed")
+            return
+        counters = self.counters
+        log.warning(
+            "usage events are being dropped: %d events (%d bytes) already wait for the broker at %s, "
+            "and the buffer holds no more; dropped so far: %d",
+            counters.buffered,
+            counters.buffered_bytes,
+            place_of(self._url),
+            counters.dropped,
+        )
+
+    def _report_left(self, left: int) -> None:
+        if left:
+            log.error(
+                "the publisher closed with %d usage events that %s never confirmed", left, place_of(self._url)
+            )
