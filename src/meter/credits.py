@@ -17,8 +17,8 @@ AMOUNT_LIMIT = Decimal(10) ** 14
 #: The smallest step of an amount.
 AMOUNT_STEP = Decimal("0.000001")
 
-#: Wide enough for the product of any amount (20 digits) and any number that 8 KiB of metadata can spell, so that
-#: nothing is rounded before `round_credits` does it, once. It costs nothing where there are fewer digits.
+#: Wide enough for the product of any amount (20 digits) and any number that 8 KiB of metadata can spell, so
+#: that nothing is rounded before `round_credits` does it, once. Fewer digits cost nothing extra.
 EXACT = Context(prec=10_000, rounding=ROUND_HALF_UP, traps=[InvalidOperation])
 
 #: JSON's notation of a number that is not negative; ``[0-9]`` because ``\d`` would take any script's digits.

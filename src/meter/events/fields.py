@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field, PlainValidator, Strict, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -13,6 +13,9 @@ from pydantic_core import PydanticCustomError
 from meter.credits import AMOUNT_PATTERN, exact_amount, parse_amount
 from meter.errors import AmountOutOfRange
 from meter.events.reasons import RefusalReason
+
+if TYPE_CHECKING:
+    from pydantic.json_schema import JsonSchemaValue
 
 ORG_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:-]*$"
 ORG_ID_MAX_CHARS = 36
@@ -125,8 +128,8 @@ def unreserved(value: str) -> str:
     return value
 
 
-_AMOUNT_SCHEMA = {
-    "type": ["number", "string"],
+_AMOUNT_SCHEMA: JsonSchemaValue = {
+    "type": ["number", "string", "null"],
     "minimum": 0,
     "exclusiveMaximum": 100_000_000_000_000,
     "pattern": AMOUNT_PATTERN,

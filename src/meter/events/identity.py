@@ -8,8 +8,8 @@ from uuid import UUID, uuid5
 
 import uuid_utils
 
-#: Namespace of the keys derived from ``[source, id]``, a fixed random UUID; changing it would charge every event
-#: with an id of the caller's own a second time. The database function ``usage_event_key`` carries the same.
+#: Namespace of the keys derived from ``[source, id]``, a fixed random UUID; changing it would charge every
+#: event with an id of the caller's own a second time. The database function ``usage_event_key`` has the same.
 EVENT_KEY_NAMESPACE = UUID("5d4f8235-758f-4ec5-8589-1998ef3da7c0")
 
 _CANONICAL_UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")

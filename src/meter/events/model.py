@@ -33,6 +33,8 @@ SPECVERSION: Final = "1.0"
 
 CONTENT_TYPE_EVENT = "application/cloudevents+json"
 CONTENT_TYPE_BATCH = "application/cloudevents-batch+json"
+AMOUNT_RULE: Final = "At most six decimal places and fourteen integer digits, by value."
+
 #: What a broker and a worker hold in memory for one message.
 MESSAGE_MAX_BYTES = 1_048_576
 #: Half of what is settled in one transaction, so that a message never needs two.
@@ -61,17 +63,20 @@ class UsageData(BaseModel):
     service_name: OptionalText200 | None = Field(
         default=None, description="Model, provider or variant.", examples=["full"]
     )
-    quantity: Quantity = Field(default=Decimal(1), description="Units of the service.")
+    quantity: Quantity = Field(default=Decimal(1), description="Units of the service. " + AMOUNT_RULE)
     credits: OptionalAmount = Field(
-        default=None, description="Charge exactly this; otherwise the price book rates the event."
+        default=None,
+        description="Charge exactly this; otherwise the price book rates the event. " + AMOUNT_RULE,
     )
-    api_cost: OptionalAmount = Field(default=None, description="What the provider charged us, in USD.")
+    api_cost: OptionalAmount = Field(
+        default=None, description="What the provider charged us, in USD. " + AMOUNT_RULE
+    )
     key_source: KeySource | None = Field(
         default=None, description="Whose provider key was used; the organization's plan decides the default."
     )
     request_id: OptionalText255 | None = Field(default=None, description="The caller's request.")
     metadata: Annotated[
-        dict[str, object], PlainValidator(exact_metadata), WithJsonSchema({"type": "object"})
+        dict[str, object], PlainValidator(exact_metadata), WithJsonSchema({"type": ["object", "null"]})
     ] = Field(
         default_factory=dict,
         description="Anything else worth keeping: model, input_tokens, output_tokens, latency_ms, … "
@@ -87,8 +92,8 @@ class UsageEvent(BaseModel):
     specversion: Literal["1.0"] = Field(description="The version of CloudEvents.")
     type: Literal["meter.usage.v1"] = Field(description="The kind of event.")
     id: Text128 = Field(
-        description="With source, the event's identity within its organization; a canonical lower-case UUIDv7 "
-        "is the identity alone."
+        description="With source, the event's identity within its organization; a canonical lower-case "
+        "UUIDv7 is the identity alone."
     )
     source: Text128 = Field(description="The service, or the file, that the event comes from.")
     subject: OrganizationId = Field(description="The organization that is charged.")

@@ -25,8 +25,8 @@ class NotABatch(Exception):
 def split_batch(body: bytes) -> list[msgspec.Raw] | list[bytes]:
     """Cut a JSON array into its elements.
 
-    The parser stops at the first lone surrogate, and at a nesting deeper than Python's stack, although both are
-    JSON: a body that it refuses is cut by a scanner that neither recurses nor reads strings.
+    The parser stops at the first lone surrogate, and at a nesting deeper than Python's stack, although both
+    are JSON: a body that it refuses is cut by a scanner that neither recurses nor reads strings.
 
     Args:
         body: valid UTF-8.
