@@ -1,1 +1,5 @@
 """The worker: usage events from RabbitMQ, settled in PostgreSQL, acknowledged after the commit."""
+
+from meter.consumers.topology import DEAD_QUEUE, USAGE_EXCHANGE, USAGE_QUEUE, declare_topology
+
+__all__ = ["DEAD_QUEUE", "USAGE_EXCHANGE", "USAGE_QUEUE", "declare_topology"]

@@ -7,8 +7,8 @@ class Watermark:
     """The highest delivery tag up to which everything is done, on one channel.
 
     The broker numbers the deliveries of a channel 1, 2, 3, …; one ack with ``multiple`` up to the watermark
-    stands for all of them and costs the broker a quarter of single acks. Tags mean nothing on another channel,
-    so each channel has a watermark of its own, thrown away with it.
+    stands for all of them and costs the broker a quarter of single acks. Tags mean nothing on another
+    channel, so each channel has a watermark of its own, thrown away with it.
     """
 
     __slots__ = ("_above", "_acked", "_reached")

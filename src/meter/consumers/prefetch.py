@@ -1,8 +1,8 @@
 """How many messages to hold unacknowledged, so that about so many events and bytes are held.
 
 RabbitMQ counts messages and nothing else, while a message carries 1 to 1,000 events in up to 1 MiB. The count
-is therefore worked out from what messages have carried lately, one window of messages after the other. It is an
-aim only: what bounds memory when messages suddenly grow is ``Allowance`` (``allowance.py``).
+is therefore worked out from what messages have carried lately, one window of messages after the other. It is
+an aim only: what bounds memory when messages suddenly grow is ``Allowance`` (``allowance.py``).
 """
 
 from __future__ import annotations

@@ -1,0 +1,144 @@
+"""The time from one connection to the broker to its loss: everything that lives and dies with it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+import aiormq
+from yarl import URL
+
+from meter.consumers.consumption import BrokerLost, Consumption, closing_reason
+from meter.consumers.dead_letters import DeadLetters
+from meter.consumers.settler import Settler
+from meter.consumers.topology import DEAD_QUEUE, USAGE_QUEUE, declare_topology, queue_depth
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from aiormq.abc import AbstractChannel, AbstractConnection
+
+    from meter.consumers.metrics import WorkerMetrics
+    from meter.consumers.settling import Settle
+    from meter.settings import Settings
+
+#: A peer that says nothing for so long may be gone; half of it is how often we say something.
+HEARTBEAT_S = 20
+_CONNECT_TIMEOUT_S = 15.0
+_CLOSE_TIMEOUT_S = 1.5
+#: Often enough to scale by, seldom enough to cost nothing.
+_DEPTH_INTERVAL_S = 5.0
+
+
+class Session:
+    """Two connections: one only delivers, since reading from it can be held back; one does the rest."""
+
+    def __init__(
+        self,
+        connections: tuple[AbstractConnection, AbstractConnection],
+        channels: tuple[AbstractChannel, AbstractChannel],
+        settings: Settings,
+        settlement: Settle,
+        metrics: WorkerMetrics,
+    ) -> None:
+        self._connections = connections
+        letters_channel, self._depth_channel = channels
+        self._settings = settings
+        self._metrics = metrics
+        self.consumption = Consumption(settings)
+        self.dead_letters = DeadLetters(connections[1], letters_channel, metrics)
+        self.settler = Settler(
+            self.consumption.batcher, settlement, self.dead_letters, self.consumption, metrics
+        )
+
+    async def start(self) -> None:
+        """Begin to consume; what comes waits for ``run``.
+
+        Raises:
+            AMQPError: the broker refused or is gone.
+        """
+        await self.consumption.start(self._connections[0])
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Settle what comes until told to stop, then what is held.
+
+        Args:
+            stop: set when nothing more is to be consumed.
+
+        Raises:
+            ExceptionGroup: the broker is lost, or something else failed; everything has been cancelled.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            beside = [
+                tasks.create_task(self.consumption.watch()),
+                tasks.create_task(self.consumption.adapt()),
+                tasks.create_task(self._poll_depth()),
+                tasks.create_task(self._stop_when(stop)),
+                *(tasks.create_task(_watch(connection)) for connection in self._connections),
+            ]
+            lanes = [tasks.create_task(self.settler.run()) for _ in range(self._settings.settle_connections)]
+            # They end when stopped and drained; a failure cancels this wait.
+            await asyncio.wait(lanes)
+            for task in beside:
+                task.cancel()
+
+    async def _stop_when(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        await self.consumption.stop()
+
+    async def _poll_depth(self) -> None:
+        while True:
+            for queue in (USAGE_QUEUE, DEAD_QUEUE):
+                self._metrics.show_depth(queue, await queue_depth(self._depth_channel, queue))
+            await asyncio.sleep(_DEPTH_INTERVAL_S)
+
+
+@contextlib.asynccontextmanager
+async def open_session(
+    url: str, settings: Settings, settlement: Settle, metrics: WorkerMetrics
+) -> AsyncIterator[Session]:
+    """Connect, make sure the topology is there, and close everything in the end.
+
+    Args:
+        url: of the broker, with its password.
+        settings: bounds and sizes.
+        settlement: settles batches, patiently.
+        metrics: of the worker.
+
+    Yields:
+        The session, not consuming yet.
+
+    Raises:
+        AMQPError: the broker cannot be reached or refuses us.
+        ConfigurationError: topology is missing and this broker user may not declare it.
+    """
+    async with (
+        _connected(url, "meter worker") as delivering,
+        _connected(url, "meter worker control") as control,
+    ):
+        await declare_topology(control)
+        letters_channel = await control.channel(publisher_confirms=True, timeout=_CONNECT_TIMEOUT_S)
+        depth_channel = await control.channel(publisher_confirms=False, timeout=_CONNECT_TIMEOUT_S)
+        yield Session((delivering, control), (letters_channel, depth_channel), settings, settlement, metrics)
+
+
+@contextlib.asynccontextmanager
+async def _connected(url: str, name: str) -> AsyncIterator[AbstractConnection]:
+    address = URL(url).update_query(name=name)
+    if "heartbeat" not in address.query:
+        address = address.update_query(heartbeat=HEARTBEAT_S)
+    async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+        connection = await aiormq.connect(address)
+    try:
+        yield connection
+    finally:
+        # A broker that does not answer the goodbye must not keep us.
+        with contextlib.suppress(TimeoutError):
+            await connection.close(timeout=_CLOSE_TIMEOUT_S)
+
+
+async def _watch(connection: AbstractConnection) -> None:
+    closing = connection.closing
+    await asyncio.wait((closing,))
+    raise BrokerLost("the connection was lost") from closing_reason(closing)

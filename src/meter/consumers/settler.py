@@ -1,0 +1,90 @@
+"""From a batch to its acknowledgement: settle, count, write dead letters, acknowledge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from meter.consumers.dead_letters import dead_letters_of
+from meter.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from meter.consumers.batcher import Batch, Batcher, Message
+    from meter.consumers.dead_letters import DeadLetter, DeadLetters
+    from meter.consumers.metrics import WorkerMetrics
+    from meter.consumers.settling import Settle
+
+log = get_logger(__name__)
+
+
+class Acknowledge(Protocol):
+    """Acknowledges messages; ``Consumption`` does."""
+
+    async def acknowledge(self, messages: Sequence[Message]) -> None:
+        """Tell the broker that these messages need nothing more."""
+
+
+class Settler:
+    """Takes batches one after the other; run it as often as batches may be settled at once."""
+
+    def __init__(
+        self,
+        batcher: Batcher,
+        settlement: Settle,
+        dead_letters: DeadLetters,
+        consumption: Acknowledge,
+        metrics: WorkerMetrics,
+    ) -> None:
+        """Wire it.
+
+        Args:
+            batcher: where batches come from.
+            settlement: settles them, patiently.
+            dead_letters: where culprits go.
+            consumption: where messages are acknowledged.
+            metrics: of the worker.
+        """
+        self._batcher = batcher
+        self._settlement = settlement
+        self._dead_letters = dead_letters
+        self._consumption = consumption
+        self._metrics = metrics
+        #: Events of batches that are not settled yet.
+        self.held_events = 0
+
+    async def run(self) -> None:
+        """Settle batches until the batcher is closed and empty."""
+        while (batch := await self._batcher.next_batch()) is not None:
+            try:
+                await self._finish(batch)
+            finally:
+                self._batcher.settled()
+
+    async def _finish(self, batch: Batch) -> None:
+        clean, culprits, letters = await self._settle(batch)
+        # Those without a culprit do not wait for the dead letters of others.
+        await self._consumption.acknowledge(clean)
+        if letters:
+            await self._dead_letters.publish(letters)
+            await self._consumption.acknowledge(culprits)
+
+    async def _settle(self, batch: Batch) -> tuple[list[Message], list[Message], list[DeadLetter]]:
+        events = [decoded.event for decoded in batch.events()]
+        self.held_events += len(events)
+        try:
+            with self._metrics.settle_seconds.time():
+                outcomes = await self._settlement.settle(events) if events else []
+        finally:
+            self.held_events -= len(events)
+        self._metrics.count_batch(batch, outcomes)
+        log.debug("batch settled", messages=len(batch.messages), events=len(events))
+        clean: list[Message] = []
+        culprits: list[Message] = []
+        letters: list[DeadLetter] = []
+        remaining = iter(outcomes)
+        for message in batch.messages:
+            own = dead_letters_of(message, remaining)
+            (culprits if own else clean).append(message)
+            letters += own
+        return clean, culprits, letters

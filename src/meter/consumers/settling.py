@@ -1,0 +1,112 @@
+"""Settlement that does not give up: waits for the database, and finds the one event no retry can settle."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from typing import TYPE_CHECKING, Protocol
+
+from meter.db.outcomes import DatabaseUnavailable, EventNotSettleable, Outcome, SettledEvent
+from meter.events import RefusalReason
+from meter.publisher.backoff import Backoff
+from meter.telemetry import first_line, get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from meter.events import UsageEvent
+
+#: The longest wait between two attempts, in seconds: after an outage settling goes on within so long.
+_LONGEST_WAIT_S = 5.0
+
+log = get_logger(__name__)
+
+
+class Settle(Protocol):
+    """Settles events in one transaction; ``meter.db.settlement.Settlement`` does."""
+
+    async def settle(self, events: Sequence[UsageEvent]) -> list[SettledEvent]:
+        """Settle events, all of them or none.
+
+        Args:
+            events: in the order of their messages.
+
+        Returns:
+            One outcome for each, in order.
+
+        Raises:
+            EventNotSettleable: an event among them is a data error.
+            DatabaseUnavailable: the same events can be settled later.
+        """
+
+
+class DatabaseState:
+    """Whether the database settles at the moment, as the last attempt saw it."""
+
+    def __init__(self) -> None:
+        #: Why it does not; None while it does.
+        self.trouble: str | None = None
+
+    def lost(self, error: BaseException) -> None:
+        """Note a failed attempt; one log line when it is the first."""
+        if self.trouble is None:
+            cause = error.__cause__ or error
+            log.error(
+                "the database does not settle, trying again",
+                error=type(cause).__name__,
+                error_text=first_line(error),
+            )
+        self.trouble = f"the database does not settle: {first_line(error)}"
+
+    def answered(self) -> None:
+        """Note a success; one log line when it ends an outage."""
+        if self.trouble is not None:
+            log.info("the database settles again")
+        self.trouble = None
+
+
+class PatientSettlement:
+    """Settles whatever can be settled, however long it takes."""
+
+    def __init__(self, settlement: Settle, database: DatabaseState) -> None:
+        """Wrap a settlement.
+
+        Args:
+            settlement: one attempt.
+            database: told of every success and failure.
+        """
+        self._settlement = settlement
+        self._database = database
+
+    async def settle(self, events: Sequence[UsageEvent]) -> list[SettledEvent]:
+        """Settle events; a data error is searched for by halving.
+
+        Args:
+            events: in the order of their messages.
+
+        Returns:
+            One outcome for each, in order; ``refused`` for an event that cannot be settled even alone.
+        """
+        try:
+            return await self._until_answered(events)
+        except EventNotSettleable:
+            if len(events) == 1:
+                return [SettledEvent(Outcome.REFUSED, RefusalReason.NOT_SETTLEABLE.value, Decimal(0))]
+        middle = len(events) // 2
+        # One half after the other: later events may depend on what earlier ones left in the pool.
+        return [*await self.settle(events[:middle]), *await self.settle(events[middle:])]
+
+    async def _until_answered(self, events: Sequence[UsageEvent]) -> list[SettledEvent]:
+        backoff = Backoff(longest=_LONGEST_WAIT_S)
+        while True:
+            try:
+                outcomes = await self._settlement.settle(events)
+            except EventNotSettleable:
+                self._database.answered()
+                raise
+            except DatabaseUnavailable as error:
+                self._database.lost(error)
+            else:
+                self._database.answered()
+                return outcomes
+            await asyncio.sleep(backoff.next_seconds())

@@ -1,0 +1,118 @@
+"""Keeps a session with the broker going: whatever breaks, all of it is dropped and built anew."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from aiormq.exceptions import AMQPError, ChannelInvalidStateError
+
+from meter.consumers.consumption import BrokerLost
+from meter.consumers.session import open_session
+from meter.consumers.topology import USAGE_QUEUE
+from meter.errors import MeterError
+from meter.publisher.backoff import Backoff
+from meter.telemetry import first_line, get_logger
+
+if TYPE_CHECKING:
+    from meter.consumers.metrics import WorkerMetrics
+    from meter.consumers.session import Session
+    from meter.consumers.settling import Settle
+    from meter.settings import Settings
+
+#: The longest wait between two attempts, in seconds.
+_LONGEST_WAIT_S = 10.0
+#: A session that lasted so long was a good one: the next attempt follows at once.
+_STEADY_S = 30.0
+
+#: How a broker that goes away shows; anything else is a bug and deserves its traceback.
+_EXPECTED = (MeterError, AMQPError, ChannelInvalidStateError, OSError, TimeoutError, asyncio.CancelledError)
+
+log = get_logger(__name__)
+
+
+class Supervisor:
+    """Owns the session with the broker."""
+
+    def __init__(self, url: str, settings: Settings, settlement: Settle, metrics: WorkerMetrics) -> None:
+        """Prepare; nothing is connected yet.
+
+        Args:
+            url: of the broker, with its password.
+            settings: bounds and sizes.
+            settlement: settles batches, patiently; it outlives sessions.
+            metrics: of the worker.
+        """
+        self._url = url
+        self._settings = settings
+        self._settlement = settlement
+        self._metrics = metrics
+        self._session: Session | None = None
+        self._trouble: str | None = "not connected to the broker yet"
+        metrics.watch_holdings(
+            lambda: self._session.settler.held_events if self._session else 0,
+            lambda: self._session.consumption.allowance.held_bytes if self._session else 0,
+        )
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing is consumed, or dead letters are not written; None when all is well."""
+        if self._session is not None and self._session.dead_letters.trouble is not None:
+            return self._session.dead_letters.trouble
+        return self._trouble
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consume until told to stop; returns when what was held is settled.
+
+        Args:
+            stop: set when nothing more is to be consumed.
+        """
+        loop = asyncio.get_running_loop()
+        backoff = Backoff(longest=_LONGEST_WAIT_S)
+        while not stop.is_set():
+            began = loop.time()
+            try:
+                await self._one_session(stop)
+            except Exception as error:  # noqa: BLE001 - whatever breaks a session, the worker goes on
+                self._lost(error)
+            if loop.time() - began > _STEADY_S:
+                backoff.reset()
+            if not stop.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), backoff.next_seconds())
+
+    async def _one_session(self, stop: asyncio.Event) -> None:
+        async with open_session(self._url, self._settings, self._settlement, self._metrics) as session:
+            self._session = session
+            try:
+                await session.start()
+                self._trouble = None
+                log.info("consuming", queue=USAGE_QUEUE)
+                await session.run(stop)
+                self._trouble = "stopped"
+            finally:
+                self._session = None
+
+    def _lost(self, error: Exception) -> None:
+        cause = _first_cause(error)
+        trouble = f"not consuming: {type(cause).__name__}: {first_line(cause)}"
+        if self._trouble is None:
+            self._metrics.reconnects.inc()
+        if trouble != self._trouble:
+            expected = isinstance(cause, _EXPECTED)
+            log.warning(
+                "not consuming, connecting anew",
+                error=type(cause).__name__,
+                error_text=first_line(cause),
+                exc_info=None if expected else cause,
+            )
+        self._trouble = trouble
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """Of all that failed with a session, the one that says most: what the broker said, else the first."""
+    while isinstance(error, BaseExceptionGroup):
+        lost = [inner for inner in error.exceptions if isinstance(inner, BrokerLost)]
+        error = (lost or error.exceptions)[0]
+    return error.__cause__ if isinstance(error, BrokerLost) and error.__cause__ is not None else error

@@ -1,0 +1,124 @@
+"""The exchange and the queues usage travels through, and how they come to be."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
+
+from meter.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from aiormq.abc import AbstractChannel, AbstractConnection
+    from pamqp.common import FieldTable
+
+    #: Takes the channel and whether to declare passively.
+    Declare = Callable[[AbstractChannel, bool], Awaitable[object]]
+
+USAGE_EXCHANGE = "meter.usage"
+USAGE_QUEUE = "meter.usage"
+DEAD_QUEUE = "meter.dead"
+
+#: The worker decides what is poison, so the broker must drop nothing, however often a message came back.
+#: "Never" (-1) is only known to RabbitMQ 4; this number is taken by every version.
+DELIVERY_LIMIT = 2_147_483_647
+_QUEUE_ARGUMENTS: FieldTable = {"x-queue-type": "quorum", "x-delivery-limit": DELIVERY_LIMIT}
+
+#: Answering a declaration takes milliseconds; a cluster that elects a leader takes seconds.
+_TIMEOUT_S = 30.0
+
+
+async def declare_topology(connection: AbstractConnection) -> None:
+    """Make sure exchange, queues and binding are there.
+
+    What is there is left alone, so a broker user that may configure nothing can call this, once an operator
+    has.
+
+    Args:
+        connection: an open connection; channels of its own are opened and closed.
+
+    Raises:
+        ConfigurationError: something is missing and this broker user may not make it.
+    """
+    made = [
+        await _ensure(connection, f'exchange "{USAGE_EXCHANGE}"', _declare_exchange),
+        await _ensure(connection, f'queue "{USAGE_QUEUE}"', _declare_usage_queue),
+        await _ensure(connection, f'queue "{DEAD_QUEUE}"', _declare_dead_queue),
+    ]
+    try:
+        async with _channel(connection) as channel:
+            await channel.queue_bind(USAGE_QUEUE, USAGE_EXCHANGE, routing_key="#", timeout=_TIMEOUT_S)
+    except ChannelAccessRefused as error:
+        # Bindings cannot be looked at; where everything was there already an operator has seen to it.
+        if any(made):
+            raise ConfigurationError(_may_not(f'binding of queue "{USAGE_QUEUE}"')) from error
+
+
+async def queue_depth(channel: AbstractChannel, queue: str) -> int:
+    """Ask how many messages are ready in a queue.
+
+    Args:
+        channel: an open channel; the broker closes it where the queue does not exist.
+        queue: the queue's name.
+
+    Raises:
+        ChannelNotFoundEntity: there is no such queue.
+    """
+    answer = await channel.queue_declare(queue, passive=True, timeout=_TIMEOUT_S)
+    return answer.message_count or 0
+
+
+async def _ensure(connection: AbstractConnection, what: str, declare: Declare) -> bool:
+    """Declare passively, then in earnest; return whether it had to be made."""
+    try:
+        async with _channel(connection) as channel:
+            await declare(channel, True)
+    except ChannelNotFoundEntity:
+        pass
+    else:
+        return False
+    try:
+        async with _channel(connection) as channel:
+            await declare(channel, False)
+    except ChannelAccessRefused as error:
+        raise ConfigurationError(_may_not(what)) from error
+    return True
+
+
+async def _declare_exchange(channel: AbstractChannel, passive: bool) -> object:
+    return await channel.exchange_declare(
+        USAGE_EXCHANGE, exchange_type="topic", durable=True, passive=passive, timeout=_TIMEOUT_S
+    )
+
+
+async def _declare_usage_queue(channel: AbstractChannel, passive: bool) -> object:
+    return await _declare_queue(channel, USAGE_QUEUE, passive)
+
+
+async def _declare_dead_queue(channel: AbstractChannel, passive: bool) -> object:
+    return await _declare_queue(channel, DEAD_QUEUE, passive)
+
+
+async def _declare_queue(channel: AbstractChannel, name: str, passive: bool) -> object:
+    return await channel.queue_declare(
+        name, durable=True, passive=passive, arguments=_QUEUE_ARGUMENTS, timeout=_TIMEOUT_S
+    )
+
+
+@contextlib.asynccontextmanager
+async def _channel(connection: AbstractConnection) -> AsyncIterator[AbstractChannel]:
+    channel = await connection.channel(publisher_confirms=False, timeout=_TIMEOUT_S)
+    try:
+        yield channel
+    finally:
+        await channel.close()
+
+
+def _may_not(what: str) -> str:
+    return (
+        f"the {what} is missing and this broker user may not make it; "
+        "start a worker once with a broker user that may"
+    )
