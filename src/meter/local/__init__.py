@@ -1,1 +1,1 @@
-"""The embedded stack of ``meter up`` and of the tests: private servers, started and stopped with their owner."""
+"""The embedded stack of ``meter up`` and of the tests: private servers that end with their owner."""

@@ -6,13 +6,13 @@ lists and the archives live in a folder of ours.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import shutil
 from typing import TYPE_CHECKING
 
 from meter.errors import MeterError
+from meter.local.programs import run_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -105,25 +105,14 @@ class _Apt:
                 begun += 1
                 report(f"downloading {len(names)} packages of the distribution", min(1.0, begun / len(names)))
 
-        await _run("apt-get", *self._options, "download", *names, cwd=folder, each_line=count)
+        await _run("apt-get", *self._options, "download", *names, folder=folder, each_line=count)
 
 
-async def _run(*command: str, cwd: Path | None = None, each_line: Callable[[str], None] | None = None) -> str:
-    running = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env=os.environ | {"LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"},
-        cwd=cwd,
-    )
-    assert running.stdout is not None  # noqa: S101 - asked for just above
-    lines = []
-    async for raw in running.stdout:
-        line = raw.decode(errors="replace").rstrip()
-        lines.append(line)
-        if each_line is not None:
-            each_line(line)
-    if await running.wait() != 0:
-        raise PackageNotFetched(f"{command[0]} failed: {'; '.join(lines[-_LAST_LINES:])}")
-    return "\n".join(lines)
+async def _run(
+    *command: str, folder: Path | str = "/", each_line: Callable[[str], None] | None = None
+) -> str:
+    environment = os.environ | {"LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
+    ended = await run_program(*command, environment=environment, folder=folder, each_line=each_line)
+    if ended.code != 0:
+        raise PackageNotFetched(f"{command[0]} failed: {'; '.join(ended.lines[-_LAST_LINES:])}")
+    return "\n".join(ended.lines)

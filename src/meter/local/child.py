@@ -24,6 +24,7 @@ _GUARD = Path(__file__).with_name("guard.py")
 _TAIL_BYTES = 2_000
 #: The kernel counts from its own start, so a corrected clock moves a birth a little.
 _SAME_BIRTH_SECONDS = 1.0
+_KILLED_SECONDS = 5.0
 
 
 class ServerNotStarted(MeterError):
@@ -197,3 +198,18 @@ def find_process(pid: int, born: float) -> psutil.Process | None:
         if abs(candidate.create_time() - born) < _SAME_BIRTH_SECONDS:
             return candidate
     return None
+
+
+def kill_leftovers(folder: Path) -> None:
+    """Kill what an earlier meter left running in a folder whose content is not needed any more.
+
+    Args:
+        folder: its pid files are looked for at any depth.
+    """
+    for file in folder.rglob("*.pid"):
+        leftovers = [found for found in _noted(file) if found is not None]
+        for leftover in leftovers:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                leftover.kill()
+        psutil.wait_procs(leftovers, timeout=_KILLED_SECONDS)
+        file.unlink(missing_ok=True)

@@ -22,8 +22,8 @@ def main(specification: str) -> int:
     """Run the command until it ends or standard input closes.
 
     Args:
-        specification: JSON with ``command``, ``log``, ``stop_signal``, ``grace_seconds`` and ``account``, which
-            is ``[uid, gid]`` or null.
+        specification: JSON with ``command``, ``log``, ``stop_signal``, ``grace_seconds`` and ``account``,
+            which is ``[uid, gid]`` or null.
 
     Returns:
         The command's exit code; 128 plus the signal's number when a signal ended it.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 #: Where Linux says how much memory a container may use, in its second and first form.
 _CONTAINER_LIMITS = (
@@ -36,11 +36,12 @@ class PortBook:
     def __init__(self, file: Path) -> None:
         self._file = file
 
-    def assign(self, names: Iterable[str]) -> dict[str, int]:
-        """Give each name a loopback port: the one it had if still free, else another.
+    def assign(self, names: Iterable[str], preferred: Mapping[str, int] | None = None) -> dict[str, int]:
+        """Give each name a loopback port: the preferred one or the one it had, if free, else another.
 
         Args:
             names: what the ports are for.
+            preferred: ports by name that come first.
 
         Returns:
             Ports by name, all different, all free a moment ago.
@@ -49,7 +50,7 @@ class PortBook:
         assigned: dict[str, int] = {}
         with contextlib.ExitStack() as held:
             for name in names:
-                assigned[name] = _claim(held, remembered.get(name, 0))
+                assigned[name] = _claim(held, (preferred or {}).get(name, 0), remembered.get(name, 0))
         self._file.write_text(json.dumps(remembered | assigned))
         return assigned
 
@@ -61,9 +62,9 @@ class PortBook:
         return {name: port for name, port in found.items() if isinstance(port, int)}
 
 
-def _claim(held: contextlib.ExitStack, wanted: int) -> int:
-    """Bind the wanted port, or any, for as long as the stack is open, so that no two names get the same."""
-    for port in (wanted, 0):
+def _claim(held: contextlib.ExitStack, *wanted: int) -> int:
+    """Bind a wanted port, or any, for as long as the stack is open, so that no two names get the same."""
+    for port in (*filter(None, wanted), 0):
         listener = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
         # What the servers do themselves: a port whose last connections still linger is free.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

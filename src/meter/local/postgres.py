@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import secrets
+import shutil
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -15,9 +16,10 @@ import asyncpg
 import psutil
 
 from meter.errors import ConfigurationError
-from meter.local.account import demotion, make_private_folder, write_private
+from meter.local.account import make_private_folder, write_private
 from meter.local.child import Child, Command, ServerNotStarted
 from meter.local.machine import LOOPBACK, PortBook, machine_memory_bytes
+from meter.local.programs import run_program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +57,10 @@ class PostgresServer:
     @property
     def child(self) -> Child:
         """The running server."""
+        return self.running_child()
+
+    def running_child(self) -> Child:
+        """The child that runs at the moment; another after a restart."""
         assert self._child is not None  # noqa: S101 - asked for after start only
         return self._child
 
@@ -74,7 +80,8 @@ class PostgresServer:
         if not self._data.exists():
             await self._create_cluster()
         await self._check_version()
-        self.port = PortBook(self.folder / "ports.json").assign(["postgres"])["postgres"]
+        if self.port == 0:
+            self.port = PortBook(self.folder / "ports.json").assign(["postgres"])["postgres"]
         command = Command(
             name="postgres",
             folder=self.folder,
@@ -85,13 +92,22 @@ class PostgresServer:
             demote=True,
         )
         self._child = Child(command)
-        await self._remove_stale_lock()
-        await self._child.start()
         try:
+            await self._remove_stale_lock()
+            await self._child.start()
             await self._make_ready()
         except BaseException:
             await self._child.stop()
             raise
+
+    async def restart(self) -> None:
+        """Start again on the same port, running or not.
+
+        Raises:
+            ServerNotStarted: as of :meth:`start`.
+        """
+        await self.stop()
+        await self.start()
 
     async def stop(self) -> None:
         """Stop the server and wait until it has ended."""
@@ -127,7 +143,7 @@ class PostgresServer:
 
     async def _create_cluster(self) -> None:
         draft = self.folder / "data.draft"
-        await _remove(draft)
+        await asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True)
         make_private_folder(draft)
         if not self._password_file.exists():
             write_private(self._password_file, secrets.token_urlsafe(24))
@@ -142,30 +158,19 @@ class PostgresServer:
     async def _initdb(self, data: Path, password_file: Path) -> None:
         # The C locale sorts by code point, the same on every machine and in every version.
         options = ["--encoding=UTF8", "--locale=C", "--auth=scram-sha-256", "--data-checksums"]
-        initdb = await asyncio.create_subprocess_exec(
+        initdb = await run_program(
             self._bin_dir / "initdb",
             *("-D", str(data), f"--username={SUPERUSER}", f"--pwfile={password_file}", *options),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env=_environment(),
-            cwd="/",
-            umask=0o077,
-            **demotion(),
+            environment=_environment(),
+            demote=True,
         )
-        output, _ = await initdb.communicate()
-        if initdb.returncode != 0:
-            raise ServerNotStarted(
-                f"PostgreSQL could not be set up in {data}: {output.decode(errors='replace').strip()}"
-            )
+        if initdb.code != 0:
+            raise ServerNotStarted(f"PostgreSQL could not be set up in {data}: {'; '.join(initdb.lines)}")
 
     async def _check_version(self) -> None:
         found = (self._data / "PG_VERSION").read_text().strip()
-        asked = await asyncio.create_subprocess_exec(
-            self._bin_dir / "postgres", "--version", stdout=asyncio.subprocess.PIPE, cwd="/", **demotion()
-        )
-        output, _ = await asked.communicate()
-        version = output.decode().split()[2]
+        asked = await run_program(self._bin_dir / "postgres", "--version", demote=True)
+        version = asked.lines[0].split()[2]
         if version.partition(".")[0] != found:
             raise ConfigurationError(
                 f"{self._data} was written by PostgreSQL {found} and this is {version}; "
@@ -211,8 +216,3 @@ def _environment() -> dict[str, str]:
     # PG… variables of the caller would change what the server does.
     kept = {name: text for name, text in os.environ.items() if not name.startswith(("PG", "LC_"))}
     return kept | {"LC_ALL": "C"}
-
-
-async def _remove(folder: Path) -> None:
-    remover = await asyncio.create_subprocess_exec("rm", "-rf", "--", str(folder))
-    await remover.wait()

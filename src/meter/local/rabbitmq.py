@@ -11,9 +11,10 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from meter.local.account import demotion, make_private_folder, write_private
+from meter.local.account import make_private_folder, write_private
 from meter.local.child import Child, Command, ServerNotStarted
 from meter.local.machine import LOOPBACK, PortBook
+from meter.local.programs import run_program
 from meter.local.rabbitmq_files import PLUGINS, USERS, VHOST, definitions_file, plugins_file, settings_file
 from meter.local.rabbitmq_home import make_slim_home
 
@@ -56,7 +57,11 @@ class RabbitServer:
 
     @property
     def child(self) -> Child:
-        """The running node."""
+        """The running server."""
+        return self.running_child()
+
+    def running_child(self) -> Child:
+        """The child that runs at the moment; another after a restart."""
         assert self._node is not None  # noqa: S101 - asked for after start only
         return self._node
 
@@ -110,6 +115,15 @@ class RabbitServer:
             await self.stop()
             raise
 
+    async def restart(self) -> None:
+        """Start again on the same ports, running or not.
+
+        Raises:
+            ServerNotStarted: as of :meth:`start`.
+        """
+        await self.stop()
+        await self.start()
+
     async def stop(self) -> None:
         """Stop the node and its port mapper and wait until both have ended."""
         await self._detach_statistics()
@@ -125,30 +139,22 @@ class RabbitServer:
         if self._node is None or not self._node.running:
             return
         with contextlib.suppress(OSError, TimeoutError):
-            asking = await asyncio.create_subprocess_exec(
-                self._binaries.epmd.with_name("erl_call"),
-                *(
-                    "-sname",
-                    _NODE_NAME,
-                    "-a",
-                    "gen_event delete_handler [rabbit_event,rabbit_mgmt_db_handler,[]]",
-                ),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.DEVNULL,
-                env=dict(self._environment()),
-                cwd="/",
-                **demotion(),
-            )
             async with asyncio.timeout(_DETACH_SECONDS):
-                await asking.wait()
+                await run_program(
+                    self._binaries.epmd.with_name("erl_call"),
+                    *("-sname", _NODE_NAME, "-a"),
+                    "gen_event delete_handler [rabbit_event,rabbit_mgmt_db_handler,[]]",
+                    environment=self._environment(),
+                    demote=True,
+                )
 
     def _write_files(self) -> Path:
         self.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         make_private_folder(self._node_folder)
         plugins = [*PLUGINS, _MANAGEMENT_PLUGIN] if self._management else [*PLUGINS]
         names = ["amqp", "prometheus", "dist", "epmd", *(["management"] if self._management else [])]
-        self.ports = PortBook(self.folder / "ports.json").assign(names)
+        if not self.ports:
+            self.ports = PortBook(self.folder / "ports.json").assign(names)
         definitions = self._node_folder / "definitions.json"
         write_private(definitions, definitions_file(self.passwords()), for_server=True)
         settings = settings_file(self.ports, str(definitions))

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 #: service's account may run.
 _INSTALLED = ("usr/lib/rabbitmq/lib", "opt/rabbitmq", "usr/local/opt/rabbitmq", "opt/homebrew/opt/rabbitmq")
 _NOWHERE = (
-    "no RabbitMQ was found and none could be fetched{reason}; install it (Debian, Ubuntu: "
-    "apt install rabbitmq-server, macOS: brew install rabbitmq) or set METER_AMQP_URL to a RabbitMQ of your own"
+    "no RabbitMQ was found and none could be fetched{reason}; install it (Debian, Ubuntu: apt install "
+    "rabbitmq-server, macOS: brew install rabbitmq) or set METER_AMQP_URL to a RabbitMQ of your own"
 )
 
 
@@ -89,8 +89,7 @@ def unpacked_rabbitmq(root: Path) -> RabbitBinaries | None:
     """Make a RabbitMQ unpacked from packages runnable where it lies.
 
     Args:
-        root: the folder with ``usr/`` of RabbitMQ's and Erlang's packages, or of RabbitMQ's alone where Erlang
-            is installed.
+        root: the folder with ``usr/`` of RabbitMQ's package, and of Erlang's where that is not installed.
 
     Returns:
         None when the folder has no RabbitMQ, or Erlang is nowhere.

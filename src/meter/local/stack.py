@@ -1,0 +1,236 @@
+"""``meter up``: everything on one machine, kept running until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from meter.errors import ConfigurationError
+from meter.local.display import Display
+from meter.local.issuer import ISSUER, DevelopmentIssuer
+from meter.local.machine import LOOPBACK, PortBook
+from meter.local.seed import USER, seed
+from meter.local.servers import BrokerAddresses, DatabaseAddresses, Servers
+from meter.local.services import Service, service_environment
+from meter.local.state_folder import empty_state_folder, held_state_folder
+from meter.local.supervisor import Part, keep_running
+from meter.local.welcome import welcome
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+    from rich.console import Console
+
+    from meter.settings import Settings
+
+_LOOPBACK_HOSTS = (LOOPBACK, "::1", "localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where everything of a running stack is. Databases and brokers contain passwords."""
+
+    database: DatabaseAddresses = field(repr=False)
+    broker: BrokerAddresses = field(repr=False)
+    api_url: str
+    api_metrics_url: str
+    worker_url: str
+    #: For the seeded user; None where the database is not an embedded one.
+    token: str | None = field(repr=False)
+
+
+async def up(
+    settings: Settings,
+    console: Console,
+    *,
+    fresh: bool = False,
+    demo: Callable[[Addresses], Awaitable[None]] | None = None,
+) -> None:
+    """Start the stack, say where it is and keep it running until SIGINT or SIGTERM.
+
+    Args:
+        settings: what to run and where.
+        console: where to show progress and addresses.
+        fresh: begin with an empty state folder.
+        demo: called once everything runs.
+
+    Raises:
+        StackAlreadyRunning: another stack runs on the same state folder.
+        MeterError: something could not be started; everything else was stopped again.
+    """
+    display = Display(console)
+    with held_state_folder(settings.state_dir):
+        if fresh:
+            await asyncio.to_thread(empty_state_folder, settings.state_dir)
+        running = asyncio.create_task(_run(settings, display, demo))
+        with _stopped_by_signals(running):
+            try:
+                await running
+            except asyncio.CancelledError:
+                # A signal is the usual end; anything else is not ours to swallow.
+                this = asyncio.current_task()
+                if this is not None and this.cancelling():
+                    raise
+            except ExceptionGroup as group:
+                raise _first_of(group) from None
+
+
+async def _run(
+    settings: Settings, display: Display, demo: Callable[[Addresses], Awaitable[None]] | None
+) -> None:
+    stack = _Stack(settings, display)
+    try:
+        with display.phases():
+            addresses = await stack.start()
+        async with stack.kept_running():
+            display.say(welcome(settings, addresses))
+            if demo is not None:
+                await demo(addresses)
+            await asyncio.Event().wait()
+    finally:
+        display.say("stopping …")
+        await stack.stop()
+        display.say("everything has stopped")
+
+
+class _Stack:
+    """The parts of a stack in their order: servers first, then meter's own processes."""
+
+    def __init__(self, settings: Settings, display: Display) -> None:
+        self._settings = settings
+        self._display = display
+        self._servers = Servers(settings, display)
+        self._services: list[Service] = []
+
+    async def start(self) -> Addresses:
+        settings = self._settings
+        ports = self._ports()
+        database, broker = await self._servers.start()
+        told = self._told_to_all(ports)
+        token = None
+        if self._servers.database_is_embedded:
+            await seed(database.admin)
+            token, trusted = self._development_token()
+            told |= trusted
+        worker = told | {
+            "METER_DATABASE_URL": database.worker,
+            "METER_AMQP_URL": broker.worker,
+        }
+        api = told | {"METER_DATABASE_URL": database.reader, "METER_READ_DATABASE_URL": database.reader}
+        logs = settings.state_dir / "logs"
+        self._services = [
+            Service(
+                "worker",
+                logs,
+                service_environment(worker),
+                ready_host=settings.worker_host,
+                ready_port=ports["worker"],
+            ),
+            Service(
+                "api", logs, service_environment(api), ready_host=settings.api_host, ready_port=ports["api"]
+            ),
+        ]
+        async with asyncio.TaskGroup() as starting:
+            for service in self._services:
+                starting.create_task(self._start_service(service))
+        return Addresses(
+            database=database,
+            broker=broker,
+            api_url=f"http://{settings.api_host}:{ports['api']}",
+            api_metrics_url=f"http://{settings.api_host}:{ports['api_metrics']}/metrics",
+            worker_url=f"http://{settings.worker_host}:{ports['worker']}",
+            token=token,
+        )
+
+    @contextlib.asynccontextmanager
+    async def kept_running(self) -> AsyncIterator[None]:
+        """Watch every part while the block runs."""
+        parts = [
+            *self._servers.parts(),
+            *(Part(service.name, service.restart, service.running_child) for service in self._services),
+        ]
+        watchers = [asyncio.create_task(keep_running(part, self._display.say)) for part in parts]
+        try:
+            yield
+        finally:
+            for watcher in watchers:
+                watcher.cancel()
+            await asyncio.gather(*watchers, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """Stop in the opposite order, so that the worker can still settle what it holds."""
+        async with asyncio.TaskGroup() as stopping:
+            for service in self._services:
+                stopping.create_task(service.stop())
+        await self._servers.stop()
+
+    async def _start_service(self, service: Service) -> None:
+        with self._display.phase(service.name, f"{service.name} is ready"):
+            await service.start()
+
+    def _ports(self) -> dict[str, int]:
+        settings = self._settings
+        wanted = {
+            "api": settings.api_port,
+            "api_metrics": settings.api_metrics_port,
+            "worker": settings.worker_port,
+        }
+        assigned = PortBook(settings.state_dir / "ports.json").assign(wanted, wanted)
+        for name, port in wanted.items():
+            # A default may give way to what else runs here; what somebody asked for may not.
+            if port not in (0, assigned[name]) and f"{name}_port" in settings.model_fields_set:
+                raise ConfigurationError(f"METER_{name.upper()}_PORT: port {port} is taken; choose another")
+        return assigned
+
+    def _told_to_all(self, ports: dict[str, int]) -> dict[str, str]:
+        return {f"METER_{name.upper()}_PORT": str(port) for name, port in ports.items()}
+
+    def _development_token(self) -> tuple[str | None, dict[str, str]]:
+        """Trust the development issuer, unless somebody named another or strangers can reach the API."""
+        settings = self._settings
+        if settings.token_jwks_file is not None or settings.api_host not in _LOOPBACK_HOSTS:
+            return None, {}
+        issuer = development_issuer(settings)
+        issuer.prepare()
+        return issuer.issue(USER), {
+            "METER_TOKEN_ISSUER": ISSUER,
+            "METER_TOKEN_AUDIENCE": settings.token_audience,
+            "METER_TOKEN_JWKS_FILE": str(issuer.key_set),
+        }
+
+
+def development_issuer(settings: Settings) -> DevelopmentIssuer:
+    """The issuer of the stack on a state folder; also of ``meter token``.
+
+    Args:
+        settings: where the state folder is, and whom the tokens are for.
+    """
+    return DevelopmentIssuer(settings.state_dir / "issuer", settings.token_audience)
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(running: asyncio.Task[None]) -> Iterator[None]:
+    """Cancel a task at the first signal; a second one changes nothing, for it would leave servers behind."""
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if not running.cancelling():
+            running.cancel()
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in numbers:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+def _first_of(group: ExceptionGroup) -> Exception:
+    """The first failure of a group: others followed from it."""
+    first = group.exceptions[0]
+    return _first_of(first) if isinstance(first, ExceptionGroup) else first
