@@ -71,10 +71,10 @@ async def _applied_versions(connection: asyncpg.Connection) -> set[int]:
         return set()
     applied = {row["version"] for row in await connection.fetch(statement("applied_migrations"))}
     known = {step.version for step in migrations()}
-    release = await connection.fetchval(statement("definitions_release"))
-    if applied - known or _release_order(release or "0") > _release_order(__version__):
+    release = await connection.fetchval(statement("definitions_release")) or "0"
+    if applied - known or _release_order(release) > _release_order(__version__):
         raise SchemaTooNew(
-            f"the database was migrated by meter {release or 'unknown'}, this is meter {__version__}; update this one"
+            f"the database was migrated by meter {release}, this is meter {__version__}; update this one"
         )
     return applied
 
@@ -86,7 +86,8 @@ def _release_order(release: str) -> tuple[int, ...]:
 async def _definitions_are_stale(connection: asyncpg.Connection) -> bool:
     if await connection.fetchval("select to_regclass('public.schema_definitions')") is None:
         return True
-    return await connection.fetchval(statement("definitions_checksum")) != definitions().checksum
+    checksum: str | None = await connection.fetchval(statement("definitions_checksum"))
+    return checksum != definitions().checksum
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:

@@ -1,4 +1,4 @@
-"""The schema as files: numbered migrations, and the functions, views and privileges that are stated anew when they change."""
+"""The schema as files: numbered migrations, and definitions that are stated anew when they change."""
 
 from __future__ import annotations
 
@@ -50,10 +50,11 @@ def migrations() -> tuple[Migration, ...]:
     Returns:
         The migrations; their versions count up from 1 without a gap.
     """
-    found = []
-    for file in (files("meter.db") / "migrations").iterdir():
-        if match := _NAME.fullmatch(file.name):
-            found.append(Migration(int(match["version"]), match["name"], file.read_text("utf-8")))
+    found = [
+        Migration(int(match["version"]), match["name"], file.read_text("utf-8"))
+        for file in (files("meter.db") / "migrations").iterdir()
+        if (match := _NAME.fullmatch(file.name))
+    ]
     return tuple(sorted(found, key=lambda migration: migration.version))
 
 

@@ -8,7 +8,7 @@ language plpgsql immutable strict
 set search_path = public, pg_temp
 as $$
 declare
-    namespace constant bytea := decode(replace('6ba7b810-9dad-11d1-80b4-00c04fd430c8', '-', ''), 'hex');
+    namespace constant bytea := decode(replace('5d4f8235-758f-4ec5-8589-1998ef3da7c0', '-', ''), 'hex');
     digest bytea;
 begin
     if p_id ~ '^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$' then

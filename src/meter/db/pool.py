@@ -1,0 +1,58 @@
+"""Connections to the database, each acting as one of meter's roles."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import asyncpg
+
+Role = Literal["meter_worker", "meter_reader", "meter_admin"]
+
+#: Seconds until a connection attempt is given up: a database that answers does so in milliseconds.
+CONNECT_TIMEOUT_SECONDS = 10.0
+
+#: Seconds until a statement is given up from this side: the network may have gone without a word. Longer than
+#: any statement of ours needs; a settlement given up is tried again, and what was committed is a duplicate.
+COMMAND_TIMEOUT_SECONDS = 60.0
+
+
+async def open_pool(
+    dsn: str,
+    role: Role,
+    *,
+    max_connections: int,
+    read_only: bool = False,
+    statement_timeout_ms: int = 0,
+) -> asyncpg.Pool:
+    """Open connections that act as one role, whatever login they come with.
+
+    Args:
+        dsn: the database; its login must be the role or a member of it.
+        role: what the connections may do.
+        max_connections: at most so many at once; none is opened before it is needed.
+        read_only: refuse every write on top of what the role is refused.
+        statement_timeout_ms: the server gives up a statement after this; 0 for never.
+
+    Returns:
+        The pool; close it with ``await pool.close()``.
+
+    Raises:
+        ValueError: the DSN cannot be understood.
+    """
+    settings = {
+        "role": role,
+        "application_name": role.replace("_", " "),
+        "search_path": "public, pg_temp",
+        "timezone": "UTC",
+        "statement_timeout": str(statement_timeout_ms),
+    }
+    if read_only:
+        settings["default_transaction_read_only"] = "on"
+    return await asyncpg.create_pool(
+        dsn,
+        min_size=0,
+        max_size=max_connections,
+        server_settings=settings,
+        timeout=CONNECT_TIMEOUT_SECONDS,
+        command_timeout=COMMAND_TIMEOUT_SECONDS,
+    )
