@@ -198,7 +198,9 @@ async def test_closing_without_a_broker_returns_in_time_and_tells_what_is_left(
         begun = time.monotonic()
         assert await sender.close(0.3) == 42
         assert 0.3 <= time.monotonic() - begun < 3
-    assert "42 usage events" in caplog.text
+        assert await sender.close() == await sender.flush() == 42
+        assert await sender.room()
+    assert caplog.text.count("42 usage events") == 1
     assert sender.counters.buffered == 42
 
 
@@ -209,6 +211,8 @@ async def test_a_blocking_publisher_without_a_broker_closes_in_time(broker: Brok
         assert sender.record("acme", "alice", "llm") is not None
         begun = time.monotonic()
         assert await asyncio.to_thread(sender.close, 0.3) == 1
+        assert sender.close() == sender.flush() == 1
+        assert sender.room()
         assert time.monotonic() - begun < 3
 
 

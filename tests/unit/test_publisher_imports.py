@@ -15,7 +15,7 @@ FOREIGN = (
 
 def test_importing_the_publisher_loads_nothing_of_a_server() -> None:
     program = (
-        "import sys, meter.publisher, meter.publisher.backfill\n"
+        "import sys, meter.publisher.backfill, meter.publisher.usage_file\n"
         f"print(*[name for name in {FOREIGN!r} if name in sys.modules])"
     )
     done = subprocess.run(

@@ -56,7 +56,7 @@ class BlockingPublisher(Recorder):
         Returns:
             How many events are not confirmed yet: 0 when all are.
         """
-        return self._ask(lambda sender: sender.flush(timeout))
+        return self.counters.buffered if self._ended else self._ask(lambda sender: sender.flush(timeout))
 
     def room(self, timeout: float | None = None) -> bool:
         """Wait until at least half of the buffer is free; for callers that can wait, such as a backfill.
@@ -67,7 +67,7 @@ class BlockingPublisher(Recorder):
         Returns:
             Whether there is room.
         """
-        return self._ask(lambda sender: sender.room(timeout))
+        return self.has_room if self._ended else self._ask(lambda sender: sender.room(timeout))
 
     def close(self, timeout: float | None = CLOSE_SECONDS) -> int:
         """Accept nothing more, wait until everything is confirmed, then disconnect and end the thread.
@@ -79,16 +79,17 @@ class BlockingPublisher(Recorder):
             How many events were never confirmed: 0 when nothing is lost. They are logged too.
         """
         self._outbox.close()
-        left = self.counters.buffered
-        if left and self._engine is not None:
-            left = self.flush(timeout)
-        with self._starting:
-            engine, self._engine = self._engine, None
-        if engine is not None:
-            engine.loop.call_soon_threadsafe(engine.stop.set)
-            engine.thread.join()
-            self._report_left(left)
-        return left
+        try:
+            if self.counters.buffered:
+                self.flush(timeout)
+        finally:
+            with self._starting:
+                engine, self._engine = self._engine, None
+            if engine is not None:
+                engine.loop.call_soon_threadsafe(engine.stop.set)
+                engine.thread.join()
+            self._report_end()
+        return self.counters.buffered
 
     def __enter__(self) -> Self:
         return self.open()

@@ -40,7 +40,7 @@ class Publisher(Recorder):
         Returns:
             How many events are not confirmed yet: 0 when all are.
         """
-        return await self._opened().flush(timeout)
+        return self.counters.buffered if self._ended else await self._opened().flush(timeout)
 
     async def room(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - it answers at the deadline, not raises
         """Wait until at least half of the buffer is free; for callers that can wait, such as a backfill.
@@ -51,7 +51,7 @@ class Publisher(Recorder):
         Returns:
             Whether there is room.
         """
-        return await self._opened().room(timeout)
+        return self.has_room if self._ended else await self._opened().room(timeout)
 
     async def close(self, timeout: float | None = CLOSE_SECONDS) -> int:  # noqa: ASYNC109 - as above
         """Accept nothing more, wait until everything is confirmed, then disconnect.
@@ -63,15 +63,16 @@ class Publisher(Recorder):
             How many events were never confirmed: 0 when nothing is lost. They are logged too.
         """
         self._outbox.close()
-        left = self.counters.buffered
-        if left:
-            left = await self.flush(timeout)
-        if self._sending is not None:
-            self._sending.cancel()
-            await asyncio.wait({self._sending})
-            self._sending = None
-            self._report_left(left)
-        return left
+        try:
+            if self.counters.buffered:
+                await self.flush(timeout)
+        finally:
+            if self._sending is not None:
+                self._sending.cancel()
+                await asyncio.wait({self._sending})
+                self._sending = None
+            self._report_end()
+        return self.counters.buffered
 
     async def __aenter__(self) -> Self:
         return await self.open()

@@ -163,6 +163,7 @@ class Recorder:
         return f"<{type(self).__name__} of {self._source!r} to {place_of(self._url)}>"
 
     def _begin(self) -> None:
+        self._ended = False
         self._outbox = Outbox(max_events=self._max_events, max_bytes=self._max_bytes, wake=self._wake)
 
     def _wake(self) -> None:
@@ -187,8 +188,9 @@ class Recorder:
             counters.dropped,
         )
 
-    def _report_left(self, left: int) -> None:
-        if left:
+    def _report_end(self) -> None:
+        left, ended, self._ended = self.counters.buffered, self._ended, True
+        if left and not ended:
             log.error(
                 "the publisher closed with %d usage events that %s never confirmed", left, place_of(self._url)
             )
