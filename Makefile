@@ -1,0 +1,71 @@
+# `make` alone lists what there is to make. Arguments for the command behind a target go into ARGS:
+#   make up ARGS=--fresh      make test ARGS='-k ledger'
+
+BIN := .venv/bin
+PYTHON ?=
+export PYTHON
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: install
+install: ## bring what is missing into .venv; nothing outside this folder
+	@sh scripts/bootstrap.sh
+
+.PHONY: up
+up: install ## start everything on this machine; Ctrl-C stops it
+	@$(BIN)/meter up $(ARGS)
+
+.PHONY: demo
+demo: install ## start everything and replay a day of real usage
+	@$(BIN)/meter up --demo $(ARGS)
+
+.PHONY: test
+test: install ## run all tests against private servers
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: unit
+unit: install ## run the tests that need no server
+	@$(BIN)/python -m pytest tests/unit $(ARGS)
+
+.PHONY: lint
+lint: install ## look for mistakes and for code that is not formatted
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+.PHONY: types
+types: install ## check the types
+	@$(BIN)/mypy
+
+.PHONY: imports
+imports: install ## check that rooms know only rooms downstream of them
+	@$(BIN)/lint-imports
+
+.PHONY: contract-check
+contract-check: install ## check that the published contract is what the code says
+	@$(BIN)/python scripts/contract.py --check
+
+.PHONY: lock-check
+lock-check: install ## check that the lock file has what pyproject.toml asks for
+	@$(BIN)/python scripts/check_lock.py
+
+.PHONY: format
+format: install ## format the code and mend what can be mended
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+.PHONY: lock
+lock: install ## renew requirements.lock from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --all-extras --no-emit-index-url \
+		--no-emit-find-links --no-annotate --no-header -p 3.11 pyproject.toml -o requirements.lock
+
+.PHONY: ci
+ci: ## everything that is checked before a change lands
+	@bash .ci/run
+
+.PHONY: clean
+clean: ## remove the environment and every cache in this folder
+	@rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
