@@ -57,16 +57,29 @@ def demotion() -> dict[str, Any]:
     return {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
 
 
+def make_open_folder(path: Path) -> None:
+    """Make a folder that the servers' account may pass through and read, whatever the umask.
+
+    Args:
+        path: the folder; missing parents are made alike.
+    """
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    if server_account() is not None:
+        for folder in missing:
+            folder.chmod(0o755)
+
+
 def make_private_folder(path: Path) -> Path:
     """Make a folder that only the servers' account may enter.
 
     Args:
-        path: the folder; missing parents are made so that every account may pass through them.
+        path: the folder; missing parents are made open.
 
     Returns:
         The same path.
     """
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    make_open_folder(path.parent)
     path.mkdir(mode=0o700, exist_ok=True)
     give(path)
     return path

@@ -12,6 +12,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from meter.errors import MeterError
+from meter.local.account import make_open_folder
 from meter.local.programs import run_program
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ async def unpack_package(package: str, cache_dir: Path, report: Report) -> Path:
     unpacked = cache_dir / "packages" / package
     if unpacked.exists():
         return unpacked
-    unpacked.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    make_open_folder(unpacked.parent)
     apt = _Apt(cache_dir / "apt")
     report(f"asking the distribution for {package}", None)
     await apt.run("update")
@@ -67,7 +68,7 @@ async def unpack_package(package: str, cache_dir: Path, report: Report) -> Path:
     archives = unpacked.with_name(f"{package}.archives")
     for folder in (draft, archives):
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o755)
+        make_open_folder(folder)
     await apt.download(names, archives, report)
     for number, archive in enumerate(sorted(archives.glob("*.deb"))):
         report(f"unpacking {package}", number / len(names))
@@ -83,7 +84,7 @@ class _Apt:
 
     def __init__(self, folder: Path) -> None:
         for part in ("lists/partial", "cache/archives/partial"):
-            (folder / part).mkdir(mode=0o755, parents=True, exist_ok=True)
+            make_open_folder(folder / part)
         self._options = (
             *("-o", f"Dir::State::lists={folder / 'lists'}"),
             *("-o", f"Dir::Cache={folder / 'cache'}"),

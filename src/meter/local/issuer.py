@@ -42,7 +42,7 @@ class DevelopmentIssuer:
 
     def prepare(self) -> None:
         """Make the key at the first start; later starts keep it, so that tokens stay good."""
-        self._key_file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self._key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self._key_file.exists():
             private = Ed25519PrivateKey.generate().private_bytes(
                 serialization.Encoding.PEM,
@@ -53,7 +53,6 @@ class DevelopmentIssuer:
         public = OKPAlgorithm.to_jwk(self._key().public_key(), as_dict=True)
         described = public | {"kid": _KEY_ID, "use": "sig", "alg": _ALGORITHM}
         self.key_set.write_text(json.dumps({"keys": [described]}))
-        self.key_set.chmod(0o644)
 
     def issue(self, user_id: str, *, roles: Sequence[str] = (), ttl_seconds: int = 86_400) -> str:
         """Sign a token.

@@ -16,7 +16,7 @@ import asyncpg
 import psutil
 
 from meter.errors import ConfigurationError
-from meter.local.account import make_private_folder, write_private
+from meter.local.account import make_open_folder, make_private_folder, write_private
 from meter.local.child import Child, Command, ServerNotStarted
 from meter.local.machine import LOOPBACK, PortBook, machine_memory_bytes
 from meter.local.programs import run_program
@@ -76,7 +76,7 @@ class PostgresServer:
             ConfigurationError: the folder holds the data of another major version.
             ServerNotStarted: the server ended or did not answer in time; the message ends with its own words.
         """
-        self.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        make_open_folder(self.folder)
         if not self._data.exists():
             await self._create_cluster()
         await self._check_version()

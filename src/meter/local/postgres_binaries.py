@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from meter.errors import ConfigurationError
+from meter.local.account import make_open_folder
 from meter.local.programs import run_program
 
 #: The wheel's libraries are found relative to its programs, so both are copied side by side.
@@ -71,7 +72,7 @@ def _wheel_root() -> Path:
 
 
 def _copy(wheel_root: Path, target: Path) -> None:
-    target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    make_open_folder(target.parent)
     draft = target.with_name(f"{target.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     for part in _WHEEL_PARTS:

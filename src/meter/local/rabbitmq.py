@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from meter.local.account import make_private_folder, write_private
+from meter.local.account import make_open_folder, make_private_folder, write_private
 from meter.local.child import Child, Command, ServerNotStarted
 from meter.local.machine import LOOPBACK, PortBook
 from meter.local.programs import run_program
@@ -149,7 +149,7 @@ class RabbitServer:
                 )
 
     def _write_files(self) -> Path:
-        self.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        make_open_folder(self.folder)
         make_private_folder(self._node_folder)
         plugins = [*PLUGINS, _MANAGEMENT_PLUGIN] if self._management else [*PLUGINS]
         names = ["amqp", "prometheus", "dist", "epmd", *(["management"] if self._management else [])]

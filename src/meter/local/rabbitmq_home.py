@@ -10,6 +10,8 @@ import re
 import shutil
 from typing import TYPE_CHECKING
 
+from meter.local.account import make_open_folder
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
@@ -37,11 +39,11 @@ def make_slim_home(server: Path, plugins: Iterable[str], target: Path) -> Path:
     if not {"rabbit", *plugins} <= needed:
         return server
     shutil.rmtree(target, ignore_errors=True)
-    (target / "plugins").mkdir(mode=0o755, parents=True)
+    make_open_folder(target / "plugins")
     for name in needed:
         folder = applications[name]
         (target / "plugins" / folder.name).symlink_to(folder)
-    (target / "sbin").mkdir(mode=0o755)
+    make_open_folder(target / "sbin")
     for script in (full / "sbin").iterdir():
         # Copied, not linked: the scripts follow links to find their home.
         shutil.copy(script, target / "sbin" / script.name)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meter.errors import ConfigurationError
+from meter.local.account import make_open_folder
 from meter.local.apt import PackageNotFetched, apt_is_there, unpack_package
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _library_folders(root: Path) -> Iterator[Path]:
 def _write_erl(root: Path, runtime: Path) -> Path:
     """Write an ``erl`` for where Erlang lies now; the packaged one has its place fixed."""
     bin_dir = root / "meter-bin"
-    bin_dir.mkdir(mode=0o755, exist_ok=True)
+    make_open_folder(bin_dir)
     erl = bin_dir / "erl"
     erl.write_text(
         "#!/bin/sh\n"
@@ -133,5 +133,5 @@ def _write_erl(root: Path, runtime: Path) -> Path:
         "export ROOTDIR BINDIR EMU PROGNAME\n"
         'exec "$BINDIR/erlexec" "$@"\n'
     )
-    erl.chmod(erl.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    erl.chmod(0o755)
     return bin_dir

@@ -10,7 +10,6 @@ import aiormq
 
 from meter.consumers.topology import declare_topology
 from meter.db.migrate import migrate
-from meter.local.account import server_account
 from meter.local.logins import make_logins
 from meter.local.machine import LOOPBACK
 from meter.local.postgres import PostgresServer
@@ -75,8 +74,6 @@ class Servers:
         Raises:
             MeterError: one of them cannot be had; what was started stays for :meth:`stop`.
         """
-        if server_account() is not None:
-            self._settings.cache_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
         async with asyncio.TaskGroup() as starting:
             database = starting.create_task(self._start_database())
             broker = starting.create_task(self._start_broker())

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_LOCK_NAME = "lock"
-
 
 class StackAlreadyRunning(MeterError):
     """Another ``meter up`` runs on the same state folder."""
@@ -31,36 +29,36 @@ def held_state_folder(folder: Path) -> Iterator[None]:
         folder: the state folder.
 
     Raises:
-        StackAlreadyRunning: another process holds it; the message says which.
+        StackAlreadyRunning: another process holds it.
     """
     # The servers' account passes through it to its own folders; nobody else needs to.
-    folder.mkdir(mode=0o700 if server_account() is None else 0o711, parents=True, exist_ok=True)
-    descriptor = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
-    with os.fdopen(descriptor, "r+") as lock:
+    if not folder.exists():
+        folder.mkdir(mode=0o700, parents=True)
+        if server_account() is not None:
+            folder.chmod(0o711)
+    # The folder itself is locked, so that no file is left of it.
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = lock.read().strip()
             raise StackAlreadyRunning(
-                f"meter is already running on {folder} (process {holder}); "
-                "stop it with Ctrl-C there, or set METER_STATE_DIR to another folder to run a second one"
+                f"meter is already running on {folder}; stop it with Ctrl-C where it was started, "
+                "or set METER_STATE_DIR to another folder to run a second one"
             ) from None
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
         yield
+    finally:
+        os.close(descriptor)
 
 
 def empty_state_folder(folder: Path) -> None:
-    """Remove everything but the lock, after ending whatever a killed stack left running.
+    """Remove everything in it, after ending whatever a killed stack left running.
 
     Args:
         folder: the state folder, held by this process.
     """
     kill_leftovers(folder)
     for path in folder.iterdir():
-        if path.name == _LOCK_NAME:
-            continue
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
