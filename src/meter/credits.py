@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 
-from meter.errors import AmountOutOfRange, AmountOverflow
+from meter.errors import AmountOutOfRange, AmountOverflow, NotAnAmount
 
 #: What one credit is worth, in USD.
 USD_PER_CREDIT = Decimal("0.001")
@@ -61,12 +61,13 @@ def parse_amount(text: str) -> Decimal:
         The amount, with exactly six places.
 
     Raises:
-        AmountOutOfRange: the string is no such number, or the number is outside the limits of an amount.
+        NotAnAmount: the string is no such number.
+        AmountOutOfRange: the number is outside the limits of an amount.
     """
     if not _NOTATION.fullmatch(text):
-        raise AmountOutOfRange(
-            "must not be negative" if text.startswith("-") else "must be a decimal number in plain notation"
-        )
+        if _NOTATION.fullmatch(text.removeprefix("-")):
+            raise AmountOutOfRange("must not be negative")
+        raise NotAnAmount("must be a number in plain decimal notation")
     try:
         return exact_amount(Decimal(text))
     except InvalidOperation:  # an exponent of more than eighteen digits

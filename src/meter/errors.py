@@ -85,6 +85,10 @@ class InvalidUsageEvent(MeterError, ValueError):
     """The arguments do not make a usage event."""
 
 
+class NotAnAmount(MeterError, ValueError):
+    """The text is no number in plain decimal notation."""
+
+
 class AmountOutOfRange(MeterError, ValueError):
     """An amount is no decimal from 0 to 99999999999999.999999 with at most six decimal places."""
 

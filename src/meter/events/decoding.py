@@ -124,7 +124,7 @@ def decode_message(body: bytes, content_type: str | None) -> Decoded:
 
 def _decode_batch(body: bytes) -> Decoded:
     try:
-        elements = split_batch(body)
+        elements = split_batch(body, MESSAGE_MAX_EVENTS)
     except NotABatch:
         return _refuse_whole(body, RefusalReason.UNREADABLE, "the message is not a JSON array of events")
     if not elements:

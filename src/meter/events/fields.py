@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, PlainValidator, Strict, StringConstr
 from pydantic_core import PydanticCustomError
 
 from meter.credits import AMOUNT_PATTERN, exact_amount, parse_amount
-from meter.errors import AmountOutOfRange
+from meter.errors import AmountOutOfRange, NotAnAmount
 from meter.events.reasons import RefusalReason
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ def exact_decimal(value: object) -> Decimal:
             return parse_amount(value)
         if isinstance(value, int) and not isinstance(value, bool):
             return exact_amount(Decimal(value))
+    except NotAnAmount as error:
+        raise refused(str(error)) from None
     except AmountOutOfRange as error:
         raise refused(str(error), RefusalReason.NUMBER_OUT_OF_RANGE) from None
     raise refused("must be a decimal number or a string that holds one")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,7 +23,7 @@ class NotABatch(Exception):
     """The body is not a JSON array."""
 
 
-def split_batch(body: bytes) -> list[msgspec.Raw] | list[bytes]:
+def split_batch(body: bytes, limit: int) -> list[msgspec.Raw] | list[bytes]:
     """Cut a JSON array into its elements.
 
     The parser stops at the first lone surrogate, and at a nesting deeper than Python's stack, although both
@@ -30,6 +31,7 @@ def split_batch(body: bytes) -> list[msgspec.Raw] | list[bytes]:
 
     Args:
         body: valid UTF-8.
+        limit: elements that are worth looking at; where there are more, they may be cut short and unread.
 
     Returns:
         The elements' exact bytes, in order.
@@ -42,8 +44,8 @@ def split_batch(body: bytes) -> list[msgspec.Raw] | list[bytes]:
     except msgspec.ValidationError:
         raise NotABatch from None
     except (msgspec.DecodeError, RecursionError):
-        elements = list(_scan(body))
-    if not all(map(is_json, elements)):
+        elements = list(islice(_scan(body), limit + 1))
+    if len(elements) <= limit and not all(map(is_json, elements)):
         raise NotABatch
     return elements
 
