@@ -1,0 +1,151 @@
+"""What organizations have and what their users may spend: what is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from meter.db.reading import reading
+from meter.db.statements import statement
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from decimal import Decimal
+
+    import asyncpg
+
+
+@dataclass(frozen=True, slots=True)
+class CreditPool:
+    """The pool of an organization; credits have six decimals."""
+
+    org_id: str
+    status: str
+    total_credits: Decimal
+    used_credits: Decimal
+    available_credits: Decimal
+    allocated_credits: Decimal
+    overage_credits: Decimal
+    overage_billed_credits: Decimal
+    unfunded_credits: Decimal
+    allow_overage: bool
+    overage_limit: Decimal
+    #: USD a credit.
+    overage_rate: Decimal
+    allocation_required: bool
+    monthly_refresh_amount: Decimal
+    last_refresh_date: datetime | None
+    next_refresh_date: datetime | None
+    lifetime_purchased_credits: Decimal
+    #: USD.
+    lifetime_spent_amount: Decimal
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UserAllocation:
+    """A user's limit within an organization; credits have six decimals."""
+
+    user_id: str
+    allocation_id: int
+    allocated_credits: Decimal
+    used_credits: Decimal
+    remaining_credits: Decimal
+    period_no: int
+    reset_period: str
+    last_reset_date: datetime | None
+    next_reset_date: datetime | None
+    is_active: bool
+    allocated_by: str
+    notes: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UserCredits:
+    """What a user may spend in one of the user's organizations; credits have six decimals."""
+
+    org_id: str
+    name: str
+    role: str
+    allocation_id: int
+    allocated_credits: Decimal
+    used_credits: Decimal
+    remaining_credits: Decimal
+    period_no: int
+    reset_period: str
+    last_reset_date: datetime | None
+    next_reset_date: datetime | None
+    is_active: bool
+    pool_available_credits: Decimal
+    #: What a charge could take now: the lesser of what remains and what the pool has.
+    spendable_credits: Decimal
+
+
+class Balances:
+    """Pools and allocations.
+
+    Every method raises the errors of ``meter.db.reading.reading``.
+
+    Args:
+        pool: connections acting as ``meter_reader``.
+    """
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def credit_pool(
+        self, org_id: str, reader: str, *, sees_every_organization: bool
+    ) -> CreditPool | None:
+        """Read the pool of an organization, and in the same statement whether it may be read.
+
+        Args:
+            org_id: the organization.
+            reader: the user who asks.
+            sees_every_organization: whether the user need not be a member.
+
+        Returns:
+            The pool; None where there is no such organization, or none that the reader belongs to.
+        """
+        with reading():
+            row = await self._pool.fetchrow(statement("read_pool"), org_id, reader, sees_every_organization)
+        return None if row is None else CreditPool(**row)
+
+    async def allocations(self, org_id: str, *, after: str, limit: int) -> list[UserAllocation]:
+        """Read the allocations of an organization in the order of the user ids, inactive ones too.
+
+        Args:
+            org_id: the organization.
+            after: the user id before the first wanted; empty for the first page.
+            limit: rows at most.
+        """
+        with reading():
+            rows = await self._pool.fetch(statement("read_allocations"), org_id, after, limit)
+        return [UserAllocation(**row) for row in rows]
+
+    async def of_user(self, user_id: str, *, after: str, limit: int) -> list[UserCredits]:
+        """Read the allocations of a user in all the user's organizations, in the order of their ids.
+
+        Args:
+            user_id: the user.
+            after: the organization id before the first wanted; empty for the first page.
+            limit: rows at most.
+        """
+        with reading():
+            rows = await self._pool.fetch(statement("read_user_credits"), user_id, after, limit)
+        return [UserCredits(**row) for row in rows]
+
+    async def suffices(self, org_id: str, user_id: str, amount: Decimal) -> bool:
+        """Say whether a charge would be taken now, from the pool or as overage.
+
+        Args:
+            org_id: whose pool.
+            user_id: whose allocation.
+            amount: how many credits, at least 0, at most six decimals.
+        """
+        with reading():
+            sufficient: bool = await self._pool.fetchval(
+                statement("read_sufficiency"), org_id, user_id, amount
+            )
+        return sufficient

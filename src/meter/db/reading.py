@@ -1,0 +1,70 @@
+"""What every gateway of the read API shares: connections that cannot write, and how a read can fail."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from meter.db.pool import open_pool
+from meter.db.refusals import DatabaseNotReachable, refusals_as_errors
+from meter.errors import InvalidArgument, MeterError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Connections of one API process: reads are short, and more at once than the database has cores only queue
+#: there.
+READER_MAX_CONNECTIONS = 10
+
+#: Milliseconds until the server gives up a read: longer than a summary of millions of entries takes, shorter
+#: than callers and proxies wait.
+STATEMENT_TIMEOUT_MS = 15_000
+
+
+class ReadTookTooLong(MeterError):
+    """The database did not finish in time; ask for less, for instance a shorter period."""
+
+    retryable = True
+
+
+async def open_reader(dsn: str) -> asyncpg.Pool:
+    """Open connections that act as ``meter_reader`` and refuse every write.
+
+    Args:
+        dsn: the database or a replica of it.
+
+    Returns:
+        The pool; nothing is connected before it is needed.
+
+    Raises:
+        ValueError: the DSN cannot be understood.
+    """
+    return await open_pool(
+        dsn,
+        "meter_reader",
+        max_connections=READER_MAX_CONNECTIONS,
+        read_only=True,
+        statement_timeout_ms=STATEMENT_TIMEOUT_MS,
+    )
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Turn what a read can fail with into errors of meter.
+
+    Raises:
+        ReadTookTooLong: the statement timeout.
+        InvalidArgument: a value that PostgreSQL cannot hold or our functions refuse.
+        DatabaseNotReachable: everything else: a read that the database fails can succeed later.
+    """
+    try:
+        with refusals_as_errors():
+            yield
+    except asyncpg.QueryCanceledError as error:
+        raise ReadTookTooLong from error
+    except (asyncpg.DataError, UnicodeEncodeError) as error:
+        raise InvalidArgument("a value is outside what the database can hold") from error
+    except asyncpg.PostgresError as error:
+        raise DatabaseNotReachable(f"the database cannot answer ({error.sqlstate})") from error

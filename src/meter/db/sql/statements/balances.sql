@@ -1,0 +1,35 @@
+-- What the read API asks about pools and allocations, as meter_reader.
+
+-- name: read_pool
+-- $1 organization, $2 who asks, $3 whether who asks sees every organization.
+select organization.id as org_id, organization.status, pool.total_credits, pool.used_credits, pool.available_credits,
+       pool.allocated_credits, pool.overage_credits, pool.overage_billed_credits, pool.unfunded_credits,
+       pool.allow_overage, pool.overage_limit, pool.overage_rate, pool.allocation_required,
+       pool.monthly_refresh_amount, pool.last_refresh_date, pool.next_refresh_date,
+       pool.lifetime_purchased_credits, pool.lifetime_spent_amount, pool.updated_at
+from organizations organization
+join organization_credit_pools pool on pool.org_id = organization.id
+where organization.id = $1
+  and ($3 or exists (select from organization_members member where member.org_id = $1 and member.user_id = $2));
+
+-- name: read_allocations
+-- $1 organization, $2 the user id before the page, $3 rows at most.
+select user_id, id as allocation_id, allocated_credits, used_credits, remaining_credits, period_no, reset_period,
+       last_reset_date, next_reset_date, is_active, allocated_by, notes, created_at, updated_at
+from user_credit_allocations
+where org_id = $1 and user_id > $2
+order by user_id
+limit $3;
+
+-- name: read_user_credits
+-- $1 user, $2 the organization id before the page, $3 rows at most. Who is no member any more sees nothing of it.
+select org_id, name, role, allocation_id, allocated_credits, used_credits, remaining_credits, period_no, reset_period,
+       last_reset_date, next_reset_date, is_active, pool_available_credits, spendable_credits
+from user_multi_org_credits
+where user_id = $1 and org_id > $2 and role is not null
+order by org_id
+limit $3;
+
+-- name: read_sufficiency
+-- $1 organization, $2 user, $3 credits.
+select has_sufficient_credits($1, $2, $3);
