@@ -1,0 +1,91 @@
+"""The app put together: routes, problems, and around them who is asking and how it went."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+
+from meter import __version__
+from meter.api import health, routes
+from meter.api.authentication import BASE_PATH, Authentication
+from meter.api.problem_handlers import install_problem_handlers
+from meter.api.problems import PROBLEM_MEDIA_TYPE
+from meter.api.request_frame import RequestFrame
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.types import ASGIApp
+
+    from meter.api.access import Gateways
+    from meter.api.http_metrics import HttpMetrics
+    from meter.api.tokens import Tokens
+    from meter.operations import Check
+
+_DESCRIPTION = (
+    "Balances and usage of organizations, read only. Amounts are decimals in strings, times are RFC 3339, "
+    "errors are problem details (RFC 9457), lists come in pages: hand next_cursor back as cursor."
+)
+
+
+class ReadApi(FastAPI):
+    """The routes with their OpenAPI document."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            title="meter",
+            version=__version__,
+            description=_DESCRIPTION,
+            openapi_url="/openapi.json",
+            # Their pages load scripts from elsewhere, which our own headers forbid.
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
+        )
+        for router in (routes.balances, routes.usage, routes.organizations, health.router):
+            self.include_router(router)
+        install_problem_handlers(self)
+
+    def openapi(self) -> dict[str, Any]:
+        """Describe the API, with problems under their own media type and the token where it is needed."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            document["components"]["securitySchemes"] = {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+            }
+            for path, operations in document["paths"].items():
+                for operation in operations.values():
+                    _finish(operation, protected=path.startswith(BASE_PATH))
+        return self.openapi_schema or {}
+
+
+def build_app(
+    gateways: Gateways, tokens: Tokens, metrics: HttpMetrics, checks: Mapping[str, Check]
+) -> ASGIApp:
+    """Build the app that is served.
+
+    Args:
+        gateways: the database.
+        tokens: checks who is asking.
+        metrics: where requests are counted.
+        checks: what must hold for the API to be ready.
+
+    Returns:
+        An ASGI app.
+    """
+    api = ReadApi()
+    api.state.gateways = gateways
+    api.state.checks = checks
+    return RequestFrame(Authentication(api, tokens), metrics)
+
+
+def _finish(operation: dict[str, Any], *, protected: bool) -> None:
+    if protected:
+        operation["security"] = [{"bearer": []}]
+    for status, answer in operation["responses"].items():
+        content = answer.get("content", {})
+        if PROBLEM_MEDIA_TYPE in content:
+            content[PROBLEM_MEDIA_TYPE] |= content.pop("application/json")
+        if not protected and status == "200":
+            answer["content"] = {"application/json": {"schema": {"type": "object"}}}

@@ -1,0 +1,44 @@
+"""Whether the process lives and can answer, for load balancers; without a token."""
+
+from collections.abc import Mapping
+
+import asyncpg
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from meter.db.migrate import schema_is_current
+from meter.operations import Check, readiness_response
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/livez", summary="The process runs", responses={200: {"description": "It does."}})
+async def livez() -> Response:
+    """Asks nobody else: restart the process when this fails."""
+    return JSONResponse({"alive": True})
+
+
+@router.get(
+    "/readyz",
+    summary="Requests can be answered",
+    responses={200: {"description": "They can."}, 503: {"description": "They cannot, and why."}},
+)
+async def readyz(request: Request) -> Response:
+    """The database is reachable and has the schema of this version: send requests while this holds."""
+    return await readiness_response(request.app.state.checks)
+
+
+def checks_of(pool: asyncpg.Pool) -> Mapping[str, Check]:
+    """List what must hold for the API to be ready.
+
+    Args:
+        pool: its connections.
+    """
+
+    async def schema() -> str | None:
+        if await schema_is_current(pool):
+            return None
+        return "the database does not have the schema of this version; run: meter migrate"
+
+    return {"database": schema}

@@ -1,0 +1,90 @@
+"""What each route can answer, for the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from meter.api.problems import PROBLEM_MEDIA_TYPE, STATUS, TITLE, TYPE_PREFIX, Kind
+from meter.api.schemas import ProblemDetails, UsageEntryPage
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+#: What every route can answer beside its own.
+_ALWAYS = (401, 405, 500, 503, 504)
+
+_EXAMPLE_DETAIL = {
+    Kind.UNAUTHENTICATED: "the token has expired",
+    Kind.FORBIDDEN: "members see only their own usage",
+    Kind.NOT_FOUND: "no organization of yours has this id",
+    Kind.READ_ONLY: "meter api only reads; writes go to the control plane (meter admin)",
+    Kind.INVALID_REQUEST: "limit: Input should be less than or equal to 1000",
+    Kind.INTERNAL_ERROR: "please report it with the X-Request-ID of this response",
+    Kind.DATABASE_UNAVAILABLE: "the database cannot answer now; try again in a few seconds",
+    Kind.TOOK_TOO_LONG: "The database did not finish in time; ask for less, for instance a shorter period.",
+}
+_HEADERS: dict[Kind, dict[str, str]] = {
+    Kind.UNAUTHENTICATED: {"WWW-Authenticate": "A Bearer challenge."},
+    Kind.READ_ONLY: {"Allow": "GET"},
+    Kind.DATABASE_UNAVAILABLE: {"Retry-After": "Seconds."},
+}
+
+Answers = dict[int | str, dict[str, Any]]
+
+
+def answers(body: type[BaseModel], *refusals: int, not_modified: bool = False) -> Answers:
+    """List what a route can answer.
+
+    Args:
+        body: the model of its body.
+        refusals: the statuses with which it refuses, beside those of every route.
+        not_modified: whether it honours If-None-Match.
+    """
+    listed: Answers = {200: {"model": body, "description": body.__doc__}}
+    if not_modified:
+        listed[200]["headers"] = {"ETag": _header("Of this balance.")}
+        listed[304] = {
+            "description": "What the caller has already.",
+            "headers": {"ETag": _header("The same.")},
+        }
+    kinds = {int(STATUS[kind]): kind for kind in Kind}
+    for status in sorted({*refusals, *_ALWAYS}):
+        listed[status] = _refusal(kinds[status])
+    return listed
+
+
+def _refusal(kind: Kind) -> dict[str, Any]:
+    example: dict[str, object] = {
+        "type": TYPE_PREFIX + kind,
+        "title": TITLE[kind],
+        "status": int(STATUS[kind]),
+        "detail": _EXAMPLE_DETAIL[kind],
+    }
+    if kind is Kind.INVALID_REQUEST:
+        name, _, detail = _EXAMPLE_DETAIL[kind].partition(": ")
+        example["errors"] = [{"place": "query", "name": name, "detail": detail}]
+    answer: dict[str, Any] = {
+        "model": ProblemDetails,
+        "description": TITLE[kind],
+        "content": {PROBLEM_MEDIA_TYPE: {"example": example}},
+    }
+    if kind in _HEADERS:
+        answer["headers"] = {name: _header(what) for name, what in _HEADERS[kind].items()}
+    return answer
+
+
+def _header(what: str) -> dict[str, object]:
+    return {"description": what, "schema": {"type": "string"}}
+
+
+ENTRIES_ANSWERS = answers(UsageEntryPage, 403, 404, 422)
+ENTRIES_ANSWERS[200]["content"] = {
+    "text/csv": {
+        "schema": {"type": "string"},
+        "example": "event_key,entry,event_id,source,user_id,…\r\n",
+    },
+    "application/x-ndjson": {
+        "schema": {"type": "string"},
+        "example": '{"event_key":"019a1c3e-…","entry":0,"credits_used":"12.5","outcome":"charged",…}\n',
+    },
+}

@@ -1,0 +1,84 @@
+"""Balances: the pool of an organization, allocations, and whether a charge would be taken."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from meter.api.access import (
+    Administrator,
+    MemberOrOwn,
+    OwnUserId,
+    gateways_of,
+    known_org_id,
+)
+from meter.api.authentication import BASE_PATH, caller_of
+from meter.api.bodies import json_response, json_response_with_etag
+from meter.api.parameters import CheckQuery, OrgId, PageQuery
+from meter.api.problems import not_found
+from meter.api.routes.answers import answers
+from meter.api.routes.pages import page_response
+from meter.api.schemas import AllocationPage, CreditCheck, CreditPool, UserCreditsPage
+
+router = APIRouter(prefix=BASE_PATH, tags=["balances"])
+
+
+# Before the routes with an organization id: no organization can be called "user".
+@router.get(
+    "/credits/user/{user_id:path}",
+    summary="A user's allocations in all the user's organizations",
+    responses=answers(UserCreditsPage, 403, 422),
+)
+async def credits_of_user(
+    request: Request, user_id: OwnUserId, query: Annotated[PageQuery, Query()]
+) -> Response:
+    """For the user and for system admins. In the order of the organizations' ids."""
+    found = await gateways_of(request).balances.of_user(user_id, after=query.after, limit=query.limit + 1)
+    return page_response(found, query.limit, lambda item: item.org_id)
+
+
+@router.get(
+    "/credits/{org_id}",
+    summary="The pool balance of an organization",
+    responses=answers(CreditPool, 404, not_modified=True),
+)
+async def credit_pool(request: Request, org_id: OrgId) -> Response:
+    """For members and system admins. Send the ETag back in If-None-Match to be told that nothing changed."""
+    caller = caller_of(request)
+    # Balance and membership in one statement: this is what services ask before every expensive call.
+    pool = await gateways_of(request).balances.credit_pool(
+        known_org_id(org_id), caller.user_id, sees_every_organization=caller.system_admin
+    )
+    if pool is None:
+        raise not_found()
+    return json_response_with_etag(request, pool)
+
+
+@router.get(
+    "/credits/{org_id}/allocations",
+    summary="The allocations of an organization",
+    responses=answers(AllocationPage, 403, 404, 422),
+)
+async def allocations(
+    request: Request, access: Administrator, query: Annotated[PageQuery, Query()]
+) -> Response:
+    """For admins and owners of the organization and system admins. In the order of the user ids."""
+    found = await gateways_of(request).balances.allocations(
+        access.org_id, after=query.after, limit=query.limit + 1
+    )
+    return page_response(found, query.limit, lambda item: item.user_id)
+
+
+@router.get(
+    "/credits/{org_id}/check",
+    summary="Whether a charge would be taken now",
+    responses=answers(CreditCheck, 403, 404, 422),
+)
+async def check(request: Request, access: MemberOrOwn, query: Annotated[CheckQuery, Query()]) -> Response:
+    """Members ask for themselves, admins, owners and system admins for anyone. Nothing is reserved."""
+    user_id = query.user_id or access.caller.user_id
+    sufficient = await gateways_of(request).balances.suffices(access.org_id, user_id, query.credits)
+    return json_response(
+        {"org_id": access.org_id, "user_id": user_id, "credits": query.credits, "sufficient": sufficient}
+    )

@@ -1,0 +1,28 @@
+"""Pages of lists that go by an id."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from meter.api.bodies import json_response
+from meter.api.cursors import encode_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from starlette.responses import Response
+
+Item = TypeVar("Item")
+
+
+def page_response(found: Sequence[Item], limit: int, last_id: Callable[[Item], str]) -> Response:
+    """Answer with a page.
+
+    Args:
+        found: one item more than the page holds, where there is one.
+        limit: items of the page at most.
+        last_id: the id of an item, by which the list goes.
+    """
+    items = found[:limit]
+    more = len(found) > limit
+    return json_response({"items": items, "next_cursor": encode_id(last_id(items[-1])) if more else None})

@@ -1,0 +1,146 @@
+"""The read API as its tests use it: an issuer of tokens, and a client that checks answers by the contract."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import jsonschema
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from prometheus_client import CollectorRegistry
+
+from meter.api.access import Gateways
+from meter.api.app import ReadApi, build_app
+from meter.api.authentication import BASE_PATH
+from meter.api.health import checks_of
+from meter.api.http_metrics import HttpMetrics
+from meter.api.key_file import KeyFile
+from meter.api.tokens import Tokens
+from meter.db.balances import Balances
+from meter.db.membership import Membership
+from meter.db.reading import open_reader
+from meter.db.usage_history import UsageHistory
+from meter.db.usage_summary import UsageSummaries
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    import asyncpg
+    from starlette.types import ASGIApp
+
+ISSUER = "https://issuer.test"
+AUDIENCE = "meter"
+
+
+class Issuer:
+    """Signs tokens with a key of its own; its public key is in ``jwks_file``."""
+
+    def __init__(self, jwks_file: Path, key_id: str = "one") -> None:
+        self.jwks_file = jwks_file
+        self.key_id = key_id
+        self.private_key = Ed25519PrivateKey.generate()
+        jwks_file.write_text(json.dumps({"keys": [self.public_jwk()]}))
+
+    def public_jwk(self) -> dict[str, Any]:
+        algorithm = jwt.get_algorithm_by_name("EdDSA")
+        public = algorithm.to_jwk(self.private_key.public_key(), as_dict=True)
+        return {**public, "kid": self.key_id, "use": "sig", "alg": "EdDSA"}
+
+    def claims(self, user_id: str, **changed: object) -> dict[str, Any]:
+        now = int(time.time())
+        claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": user_id, "iat": now, "exp": now + 3_600}
+        return {name: value for name, value in {**claims, **changed}.items() if value is not None}
+
+    def token(self, user_id: str, **changed: object) -> str:
+        return jwt.encode(
+            self.claims(user_id, **changed), self.private_key, "EdDSA", headers={"kid": self.key_id}
+        )
+
+    def tokens(self) -> Tokens:
+        return Tokens(ISSUER, AUDIENCE, KeyFile(self.jwks_file))
+
+
+class ApiClient:
+    """Asks the API as one user; every answer is held to the OpenAPI document."""
+
+    def __init__(self, http: httpx.AsyncClient, issuer: Issuer) -> None:
+        self.http = http
+        self.issuer = issuer
+
+    async def get(
+        self,
+        path: str,
+        as_user: str | None = None,
+        *,
+        system_admin: bool = False,
+        headers: dict[str, str] | None = None,
+        **query: object,
+    ) -> httpx.Response:
+        sent = dict(headers or {})
+        if as_user is not None:
+            roles = ["system_admin"] if system_admin else []
+            sent["Authorization"] = f"Bearer {self.issuer.token(as_user, roles=roles)}"
+        parameters = {name.removesuffix("_"): str(value) for name, value in query.items()}
+        response = await self.http.get(BASE_PATH + path, headers=sent, params=parameters or None)
+        check_against_contract(response)
+        return response
+
+
+@asynccontextmanager
+async def read_api_app(dsn: str, issuer: Issuer, registry: CollectorRegistry) -> AsyncIterator[ASGIApp]:
+    """The app as ``meter api`` builds it."""
+    async with await open_reader(dsn) as pool:
+        yield build_app(gateways(pool), issuer.tokens(), HttpMetrics(registry), checks_of(pool))
+
+
+@asynccontextmanager
+async def read_api(dsn: str, folder: Path) -> AsyncIterator[ApiClient]:
+    """A client of the app, without a network between them."""
+    issuer = Issuer(folder / "jwks.json")
+    async with read_api_app(dsn, issuer, CollectorRegistry()) as app:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://meter.test") as http:
+            yield ApiClient(http, issuer)
+
+
+def gateways(pool: asyncpg.Pool) -> Gateways:
+    return Gateways(Balances(pool), Membership(pool), UsageHistory(pool), UsageSummaries(pool))
+
+
+def check_against_contract(response: httpx.Response) -> None:
+    """Fail where an answer is not what the OpenAPI document says."""
+    assert response.status_code != 500, response.text
+    assert response.headers["x-request-id"]
+    assert response.headers["x-content-type-options"] == "nosniff"
+    answers = _answers_of(response.request.url.raw_path.decode().partition("?")[0])
+    if answers is None:
+        assert response.status_code in (401, 404, 405), response.text
+        return
+    answer = answers[str(response.status_code)]
+    media_type = response.headers.get("content-type", "").partition(";")[0]
+    if response.content:
+        schema = {**answer["content"][media_type]["schema"], "components": _CONTRACT["components"]}
+        if media_type.endswith("json"):
+            jsonschema.validate(
+                response.json(), schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+            )
+
+
+_CONTRACT = ReadApi().openapi()
+
+
+def _answers_of(path: str) -> dict[str, Any] | None:
+    parts = path.split("/")
+    for template, operations in _CONTRACT["paths"].items():
+        wanted = template.split("/")
+        if len(wanted) == len(parts) and all(
+            want == part or (want.startswith("{") and part) for want, part in zip(wanted, parts, strict=True)
+        ):
+            answers: dict[str, Any] = operations["get"]["responses"]
+            return answers
+    return None
