@@ -1,0 +1,6 @@
+"""The public contract as documents for services in any language, generated from the model."""
+
+from meter.contract.documents import documents, main
+from meter.contract.schemas import EXAMPLES, batch_schema, event_schema
+
+__all__ = ["EXAMPLES", "batch_schema", "documents", "event_schema", "main"]
