@@ -34,7 +34,7 @@ _AT_ONCE = 32
 _CONFIRM_TIMEOUT_S = 30.0
 _PERSISTENT = 2
 
-_SENTENCES = {
+_SENTENCES: dict[str, str] = {
     RefusalReason.CONFLICT: "an event with this identity and other content was recorded before",
     RefusalReason.UNKNOWN_ORGANIZATION: "no such organization; add it and replay this event",
     RefusalReason.FUTURE_TIME: "time must be at most five minutes past the database's clock",
@@ -185,7 +185,7 @@ def _letter(event: DecodedEvent, reason: str, delivery: Delivery) -> DeadLetter:
         body=event.original,
         content_type=CONTENT_TYPE_EVENT if _is_batch(delivery.content_type) else delivery.content_type,
         reason=reason,
-        sentence=_SENTENCES.get(RefusalReason(reason), "the event cannot be settled"),
+        sentence=_SENTENCES.get(reason, "the event cannot be settled"),
         org_id=event.event.org_id,
         event_id=event.event.id,
         request_id=event.event.data.request_id,

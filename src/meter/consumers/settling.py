@@ -47,14 +47,20 @@ class DatabaseState:
         #: Why it does not; None while it does.
         self.trouble: str | None = None
 
-    def lost(self, error: BaseException) -> None:
-        """Note a failed attempt; one log line when it is the first."""
+    def lost(self, error: BaseException, *, unexpected: bool = False) -> None:
+        """Note a failed attempt; one log line when it is the first.
+
+        Args:
+            error: what was raised.
+            unexpected: whether it is a bug, whose whereabouts are logged, too.
+        """
         if self.trouble is None:
             cause = error.__cause__ or error
             log.error(
                 "the database does not settle, trying again",
                 error=type(cause).__name__,
                 error_text=first_line(error),
+                exc_info=error if unexpected else None,
             )
         self.trouble = f"the database does not settle: {first_line(error)}"
 
@@ -106,6 +112,8 @@ class PatientSettlement:
                 raise
             except DatabaseUnavailable as error:
                 self._database.lost(error)
+            except Exception as error:  # noqa: BLE001 - only a data error may cost an event; this one is ours
+                self._database.lost(error, unexpected=True)
             else:
                 self._database.answered()
                 return outcomes

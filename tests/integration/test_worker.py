@@ -1,0 +1,124 @@
+"""What a worker makes of messages, with a real broker and a real database."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.malformed import MALFORMED, body
+from tests.running_worker import Ledger, UsageSide, ledger, running_worker, until, usage_side
+
+from meter.events import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.private_servers import Broker, FreshDatabase
+
+
+@pytest.fixture
+async def books(database: FreshDatabase) -> AsyncIterator[Ledger]:
+    async with ledger(database.dsn) as opened:
+        await opened.add_organization()
+        yield opened
+
+
+@pytest.fixture
+async def services(broker: Broker) -> AsyncIterator[UsageSide]:
+    async with usage_side(broker.operator_url) as side:
+        yield side
+
+
+async def test_usage_is_charged_once_however_often_it_is_published(
+    database: FreshDatabase, broker: Broker, books: Ledger, services: UsageSide
+) -> None:
+    async with running_worker(database.dsn, broker.worker_url) as worker:
+        await services.publish_batch(body("acme", number) for number in range(500))
+        await services.publish_events(body("acme", number) for number in range(500, 600))
+        assert await books.settled(600) == {"charged": 600}
+        await services.publish_events(body("acme", number) for number in range(600))
+        await until(lambda: worker.metric('meter_events_total{outcome="duplicate"}'), lambda n: n == 600)
+        assert await books.settled(600) == {"charged": 600}
+        assert await worker.metric('meter_events_total{outcome="charged"}') == 600
+        assert await worker.metric('meter_credits_total{service_type="contact_lookup"}') == 6_000
+        assert await worker.metric("meter_publish_to_commit_seconds_count") == 701
+        await until(lambda: worker.metric("meter_in_flight_bytes"), lambda held: held == 0)
+        assert await worker.metric("meter_in_flight_events") == 0
+        assert await worker.is_ready()
+        assert await worker.stop() < 10
+        assert worker.process.returncode == 0
+    assert await services.ready("meter.usage") == 0
+    assert await services.ready("meter.dead") == 0
+
+
+async def test_a_culprit_is_a_dead_letter_byte_for_byte_while_its_neighbours_are_charged(
+    database: FreshDatabase, broker: Broker, books: Ledger, services: UsageSide
+) -> None:
+    conflicting = json.dumps(json.loads(body("acme", 1, data={"user_id": "mallory"})), indent=3).encode()
+    unknown = body("nobody", 7) + b"\t "
+    malformed = b'{ "id" : "seven", "subject":"acme" }'
+    async with running_worker(database.dsn, broker.worker_url) as worker:
+        await services.publish_events([body("acme", 1)])
+        await books.settled(1)
+        await services.publish_batch([body("acme", 2), conflicting, unknown, malformed, body("acme", 3)])
+        letters = await services.dead_letters(3)
+        assert await books.settled(3) == {"charged": 3}
+        assert {letter.body for letter in letters} == {conflicting, unknown.strip(), malformed}
+        by_reason = {letter.header.properties.headers["meter-reason"]: letter for letter in letters}
+        assert by_reason.keys() == {"conflict", "unknown_organization", "invalid_event"}
+        conflict = by_reason["conflict"].header.properties
+        assert conflict.content_type == CONTENT_TYPE_EVENT
+        assert conflict.delivery_mode == 2
+        assert conflict.headers["meter-org-id"] == "acme"
+        assert conflict.headers["meter-event-id"] == "event-1"
+        assert conflict.headers["meter-attempts"] == 1
+        assert conflict.headers["meter-origin-queue"] == "meter.usage"
+        assert conflict.headers["meter-first-seen"].endswith("Z")
+        assert "other content" in conflict.headers["meter-sentence"]
+        assert await worker.metric('meter_dead_letters_total{reason="conflict"}') == 1
+        assert await worker.metric('meter_events_total{outcome="conflict"}') == 1
+        assert await worker.metric('meter_events_total{outcome="dead"}') == 2
+        said = await worker.says("dead letter", times=3)
+        assert "mallory" not in str(worker.lines)
+        assert said["correlation_id"]
+
+
+async def test_a_thousand_malformed_messages_are_all_dead_letters_and_valid_usage_is_charged(
+    database: FreshDatabase, broker: Broker, books: Ledger, services: UsageSide
+) -> None:
+    kinds = [MALFORMED[number % len(MALFORMED)] for number in range(1_000)]
+    messages = [(kind.build("acme", number), kind.content_type) for number, kind in enumerate(kinds)]
+    valid = [(body("acme", 1_000_000 + number), CONTENT_TYPE_EVENT) for number in range(200)]
+    async with running_worker(database.dsn, broker.worker_url) as worker:
+        for start in range(0, 1_000, 100):
+            await services.publish(messages[start : start + 100])
+            await services.publish(valid[start // 5 : start // 5 + 20])
+        letters = await services.dead_letters(1_000)
+        assert await books.settled(200) == {"charged": 200}
+        assert await worker.is_ready()
+        assert worker.process.returncode is None
+        assert worker.unreadable == []
+
+    sent = Counter(
+        (message, content_type or None, kind.reason.value)
+        for (message, content_type), kind in zip(messages, kinds, strict=True)
+    )
+    got = Counter(
+        (letter.body, letter.header.properties.content_type, letter.header.properties.headers["meter-reason"])
+        for letter in letters
+    )
+    assert got == sent
+
+
+async def test_a_whole_message_keeps_its_content_type_and_an_element_can_be_replayed_alone(
+    database: FreshDatabase, broker: Broker, books: Ledger, services: UsageSide
+) -> None:
+    charset = f"{CONTENT_TYPE_BATCH}; charset=utf-8"
+    element = body("acme", 1, data={"credits": -1})
+    async with running_worker(database.dsn, broker.worker_url):
+        await services.publish([(b"[]", charset), (b"[" + element + b"]", charset)])
+        letters = await services.dead_letters(2)
+    types = {letter.body: letter.header.properties.content_type for letter in letters}
+    assert types == {b"[]": charset, element: CONTENT_TYPE_EVENT}
