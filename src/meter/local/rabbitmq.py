@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from meter.errors import ConfigurationError
 from meter.local.account import make_open_folder, make_private_folder, write_private
 from meter.local.child import Child, Command, ServerNotStarted
 from meter.local.machine import LOOPBACK, PortBook
@@ -82,6 +83,7 @@ class RabbitServer:
         """Start the node and wait until it speaks AMQP.
 
         Raises:
+            ConfigurationError: the folder has a name that RabbitMQ's scripts cannot take.
             ServerNotStarted: the node ended or did not answer in time; the message ends with its own words.
         """
         server = self._write_files()
@@ -149,6 +151,11 @@ class RabbitServer:
                 )
 
     def _write_files(self) -> Path:
+        if any(letter.isspace() for letter in f"{self.folder}{self._binaries.server}"):
+            raise ConfigurationError(
+                f"RabbitMQ's scripts do not run from a folder with a space in its name ({self.folder}); "
+                "set METER_STATE_DIR and METER_CACHE_DIR to others"
+            )
         make_open_folder(self.folder)
         make_private_folder(self._node_folder)
         plugins = [*PLUGINS, _MANAGEMENT_PLUGIN] if self._management else [*PLUGINS]

@@ -1,0 +1,5 @@
+"""``python -m meter``."""
+
+from meter.cli import main
+
+main()
