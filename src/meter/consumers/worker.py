@@ -123,6 +123,9 @@ def _checks(pool: asyncpg.Pool, database: DatabaseState, supervisor: Supervisor)
 async def _schema_trouble(pool: asyncpg.Pool) -> str | None:
     try:
         current = await schema_is_current(pool)
+    except asyncpg.InvalidParameterValueError:
+        # The connection asks for meter's role, which the first migration makes.
+        current = False
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
         return f"the database does not answer: {type(error).__name__}: {first_line(error)}"
     return None if current else "the schema is not that of this version; run: meter migrate"
