@@ -28,11 +28,7 @@ T = TypeVar("T")
 #: Whatever is waited for happens within this, in seconds, on the slowest machine we know.
 DEADLINE_S = 60.0
 _ASK_AGAIN_S = 0.05
-_MAIN = (
-    "import asyncio; from meter.consumers import run_worker; from meter.settings import load_settings; "
-    "from meter.telemetry import configure_logging; settings = load_settings(); "
-    "configure_logging(settings.log_format, settings.log_level); asyncio.run(run_worker(settings))"
-)
+_MAIN = "from meter.cli import main; main()"
 
 
 class RunningWorker:
@@ -127,7 +123,13 @@ async def running_worker(dsn: str, amqp_url: str, **settings: object) -> AsyncIt
     environment = {name: value for name, value in os.environ.items() if not name.startswith("METER_")}
     environment |= {f"METER_{name.upper()}": str(value) for name, value in chosen.items()}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", _MAIN, env=environment, stderr=asyncio.subprocess.PIPE, limit=1024 * 1024
+        sys.executable,
+        "-c",
+        _MAIN,
+        "worker",
+        env=environment,
+        stderr=asyncio.subprocess.PIPE,
+        limit=1024 * 1024,
     )
     worker = RunningWorker(process)
     try:

@@ -148,7 +148,7 @@ class Consumption:
             await channel.basic_qos(prefetch_count=count, timeout=_ANSWER_TIMEOUT_S)
             answer = await channel.basic_consume(USAGE_QUEUE, _never, timeout=_ANSWER_TIMEOUT_S)
             self._consumer_tag = answer.consumer_tag
-            log.debug("consuming", prefetch=count)
+            log.debug("prefetch set", prefetch=count)
 
     def _on_cancel(self, _frame: Basic.Cancel) -> None:
         self._cancelled_by_broker.set()
