@@ -20,10 +20,12 @@ AMOUNT_STEP = Decimal("0.000001")
 #: Wide enough for the product of any amount (20 digits) and any number that 8 KiB of metadata can spell, so
 #: that nothing is rounded before `round_credits` does it, once. Fewer digits cost nothing extra.
 EXACT = Context(prec=10_000, rounding=ROUND_HALF_UP, traps=[InvalidOperation])
+_quantize = EXACT.quantize
+_ZERO = Decimal(0)
 
 #: JSON's notation of a number that is not negative; ``[0-9]`` because ``\d`` would take any script's digits.
-AMOUNT_PATTERN = r"^(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
-_NOTATION = re.compile(AMOUNT_PATTERN.removesuffix("$"))
+AMOUNT_PATTERN = r"^(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
+_is_amount = re.compile(AMOUNT_PATTERN.removesuffix("$")).fullmatch
 
 
 def exact_amount(value: Decimal) -> Decimal:
@@ -39,8 +41,8 @@ def exact_amount(value: Decimal) -> Decimal:
         AmountOutOfRange: negative, not finite, or more than fourteen integer digits or six decimal places.
     """
     try:
-        if 0 <= value < AMOUNT_LIMIT:
-            stepped = EXACT.quantize(value, AMOUNT_STEP)
+        if _ZERO <= value < AMOUNT_LIMIT:
+            stepped = _quantize(value, AMOUNT_STEP)
             if stepped == value:
                 return stepped.copy_abs()
             raise AmountOutOfRange("must have at most six decimal places")
@@ -64,8 +66,8 @@ def parse_amount(text: str) -> Decimal:
         NotAnAmount: the string is no such number.
         AmountOutOfRange: the number is outside the limits of an amount.
     """
-    if not _NOTATION.fullmatch(text):
-        if _NOTATION.fullmatch(text.removeprefix("-")):
+    if not _is_amount(text):
+        if _is_amount(text.removeprefix("-")):
             raise AmountOutOfRange("must not be negative")
         raise NotAnAmount("must be a number in plain decimal notation")
     try:
@@ -103,7 +105,7 @@ def round_credits(value: Decimal) -> Decimal:
     """
     if value >= AMOUNT_LIMIT:
         raise AmountOverflow
-    rounded = EXACT.quantize(value, AMOUNT_STEP)
+    rounded = _quantize(value, AMOUNT_STEP)
     if rounded >= AMOUNT_LIMIT:
         raise AmountOverflow
     return rounded

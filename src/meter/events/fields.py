@@ -27,7 +27,7 @@ TIME_PATTERN = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)"
     r"(?:\.[0-9]+)?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])$"
 )
-_TIME = re.compile(TIME_PATTERN.removesuffix("$"))
+_is_time = re.compile(TIME_PATTERN.removesuffix("$")).fullmatch
 _TIME_RULE = "must be an RFC 3339 time with an offset, such as 2026-01-31T12:00:00Z"
 _DATE_RULE = "must be a date of the calendar, between the years 0001 and 9999 in UTC"
 
@@ -92,11 +92,9 @@ def moment(value: object) -> datetime:
         The moment in UTC.
     """
     if isinstance(value, str):
-        if not _TIME.fullmatch(value):
+        if not _is_time(value):
             raise refused(_TIME_RULE)
-        if value[17:19] == "60":
-            return _leap_second(value)
-        return _from_text(value)
+        return _leap_second(value) if value[17] == "6" else _from_text(value)
     if isinstance(value, datetime) and value.utcoffset() is not None:
         try:
             return value.astimezone(UTC)

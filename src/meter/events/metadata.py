@@ -22,6 +22,7 @@ METADATA_MAX_DEPTH = 32
 NUMBER_MAX_EXPONENT, NUMBER_MIN_EXPONENT = 308, -324
 
 _INTEGER_LIMIT = 10 ** (NUMBER_MAX_EXPONENT + 1)
+_SIMPLE = frozenset({str, bool, type(None)})
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -72,7 +73,7 @@ def _is_plain(metadata: dict[str, object]) -> bool:
         kind = type(value)
         if type(key) is not str:
             return False
-        if kind is str or value is None or kind is bool:
+        if kind in _SIMPLE:
             continue
         if kind is int and -_INTEGER_LIMIT < value < _INTEGER_LIMIT:
             continue
