@@ -15,7 +15,7 @@ from meter.credits import parse_amount
 from meter.db.credits import CreditReason, Credits, ResetPeriod
 from meter.db.organizations import Organizations, Plan, Role
 from meter.db.pool import open_pool
-from meter.errors import AmountOutOfRange
+from meter.errors import AmountOutOfRange, NotAnAmount
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -35,7 +35,7 @@ class _Amount(click.ParamType[Decimal]):
             return value
         try:
             return parse_amount(value)
-        except AmountOutOfRange as error:
+        except (AmountOutOfRange, NotAnAmount) as error:
             self.fail(f'"{value}" {error}', param, ctx)
 
 

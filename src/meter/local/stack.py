@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from meter.errors import ConfigurationError
+from meter.local.address_book import AddressBook, published_addresses
 from meter.local.display import Display
 from meter.local.issuer import ISSUER, DevelopmentIssuer
 from meter.local.machine import LOOPBACK, PortBook
@@ -85,11 +86,14 @@ async def _run(
     try:
         with display.phases():
             addresses = await stack.start()
-        async with stack.kept_running():
-            display.say(welcome(settings, addresses))
-            if demo is not None:
-                await demo(addresses)
-            await asyncio.Event().wait()
+        beside = AddressBook(addresses.database.admin, addresses.broker.publisher)
+        with published_addresses(settings.state_dir, beside):
+            async with stack.kept_running():
+                display.say(welcome(settings, addresses))
+                if demo is not None:
+                    await demo(addresses)
+                    display.say("meter goes on running; stop it with Ctrl-C")
+                await asyncio.Event().wait()
     finally:
         display.say("stopping …")
         await stack.stop()

@@ -82,16 +82,14 @@ async def _replayed(addresses: Addresses, console: Console) -> Replayed:
             publishing = progress.add_task("demo: published", total=len(trace))
             async with Publisher(addresses.broker.publisher, source=source, name="meter demo") as publisher:
                 for request in trace:
-                    await publisher.room() if not publisher.has_room else None
+                    if not publisher.has_room:
+                        await publisher.room()
                     publisher.record(
                         request.org_id,
                         request.user_id,
                         "llm",
                         service_name=_MODEL,
-                        metadata={
-                            "input_tokens": request.input_tokens,
-                            "output_tokens": request.output_tokens,
-                        },
+                        metadata=request.tokens,
                         id=str(request.row),
                         time=request.time,
                     )
@@ -130,6 +128,7 @@ def summary(replayed: Replayed) -> str:
         Lines for a terminal; the figures add up to the events published.
     """
     new = replayed.after.minus(replayed.before)
+    rate = replayed.published / replayed.seconds
     rows = [
         ("events published", f"{replayed.published:,}"),
         ("charged", f"{new.charged_events:,} events, {new.charged_credits:,.6f} credits"),
@@ -137,10 +136,7 @@ def summary(replayed: Replayed) -> str:
         ("other outcomes", f"{new.events - new.charged_events - new.unfunded_events:,} events"),
         ("duplicates", f"{replayed.duplicates:,} events, which changed nothing"),
         ("dead letters", f"{replayed.dead_letters:,} events"),
-        (
-            "events per second",
-            f"{replayed.published / replayed.seconds:,.0f} (published to settled, {replayed.seconds:.1f} s)",
-        ),
+        ("events per second", f"{rate:,.0f}, from published to settled in {replayed.seconds:.1f} s"),
     ]
     lines = ["", "demo: a real trace of LLM requests, settled", ""]
     lines += [f"  {name:<18} {text}" for name, text in rows]

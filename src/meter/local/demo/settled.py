@@ -7,7 +7,6 @@ import contextlib
 import http.client
 import urllib.request
 from dataclasses import dataclass
-from decimal import Decimal
 from importlib.resources import files
 from typing import TYPE_CHECKING, Self
 
@@ -20,6 +19,7 @@ from meter.local.demo.trace import ORGANIZATIONS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from decimal import Decimal
 
     from aiormq.abc import AbstractChannel
 

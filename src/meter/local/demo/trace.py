@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 ORGANIZATIONS = tuple(f"demo-{number:02d}" for number in range(1, 41))
 USERS = tuple(f"user-{number:02d}" for number in range(1, 11))
 
-#: Who made a request is not in the trace: organizations are drawn by a Zipf law, so that a few make most of the
-#: requests as in real life, users evenly, both with this seed.
+#: Who made a request is not in the trace: organizations are drawn by a Zipf law, so that a few make most of
+#: the requests as in real life, users evenly, both with this seed.
 _SEED = 2023
 _ZIPF_EXPONENT = 1.1
 
@@ -34,16 +34,14 @@ class Request:
         org_id: the organization it was assigned to.
         user_id: the user it was assigned to.
         time: when it arrived; the trace gives no offset and is read as UTC.
-        input_tokens: tokens of its context.
-        output_tokens: tokens generated.
+        tokens: ``input_tokens`` of its context and ``output_tokens`` generated.
     """
 
     row: int
     org_id: str
     user_id: str
     time: datetime
-    input_tokens: int
-    output_tokens: int
+    tokens: dict[str, int]
 
 
 def trace_source() -> str:
@@ -68,6 +66,5 @@ def requests() -> Iterator[Request]:
             user_id=draw.choice(USERS),
             # The seventh digit is beyond what a time can hold here and in the database.
             time=datetime.fromisoformat(arrived[:26]).replace(tzinfo=UTC),
-            input_tokens=int(context),
-            output_tokens=int(generated),
+            tokens={"input_tokens": int(context), "output_tokens": int(generated)},
         )

@@ -20,6 +20,8 @@ create or replace function settle_usage(p_events json, p_rating_epoch bigint def
 returns table (pos bigint, outcome text, reason text, credits numeric)
 language plpgsql volatile security definer
 set search_path = public, pg_temp
+-- A plan made without seeing the batch takes it for ten rows and joins thousands by nested loops.
+set plan_cache_mode = force_custom_plan
 set jit = off
 as $$
 #variable_conflict use_column
