@@ -1,4 +1,4 @@
-"""Fixtures every test may ask for; a server starts when the first test asks and stops at the end of the run."""
+"""Fixtures every test may ask for; a server starts when first asked for and stops at the end."""
 
 from __future__ import annotations
 

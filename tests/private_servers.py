@@ -142,8 +142,8 @@ async def fresh_broker(server: RabbitServer) -> AsyncIterator[Broker]:
         for user in USERS:
             granted = await api.put(f"permissions/{vhost}/{user.name}", json=permission(user))
             granted.raise_for_status()
-        urls = (server.url(user, vhost) for user in (OPERATOR, PUBLISHER, WORKER))
-        yield Broker(vhost, *urls, api, server)
+        operator, publisher, worker = (server.url(user, vhost) for user in (OPERATOR, PUBLISHER, WORKER))
+        yield Broker(vhost, operator, publisher, worker, api, server)
         await api.delete(f"vhosts/{vhost}")
 
 

@@ -32,15 +32,17 @@ async def run_program(
     environment: Mapping[str, str] | None = None,
     folder: Path | str = "/",
     demote: bool = False,
+    said: str | None = None,
     each_line: Callable[[str], None] | None = None,
 ) -> Ended:
-    """Run a program without input and collect what it writes.
+    """Run a program and collect what it writes.
 
     Args:
         command: program and arguments.
         environment: the whole environment; this process's when None.
         folder: where it runs.
         demote: run it as the servers' account when meter runs as root.
+        said: its standard input, at most a few KiB; none when None.
         each_line: called with each line as it is written.
 
     Returns:
@@ -51,7 +53,7 @@ async def run_program(
     """
     running = await asyncio.create_subprocess_exec(
         *command,
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.DEVNULL if said is None else asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         env=None if environment is None else dict(environment),
@@ -62,6 +64,9 @@ async def run_program(
     assert running.stdout is not None  # noqa: S101 - asked for just above
     lines = []
     try:
+        if running.stdin is not None and said is not None:
+            running.stdin.write(said.encode())
+            running.stdin.close()
         async for raw in running.stdout:
             line = raw.decode(errors="replace").rstrip()
             lines.append(line)
