@@ -59,6 +59,5 @@ async def test_messages_of_1_mib_after_tiny_ones_are_held_only_up_to_the_bound(
         assert max(held) <= BOUND_BYTES
         # The bodies, what is read ahead, and what the allocator keeps; without the bound it would be 200 MiB.
         assert max(resident) - before < 4 * BOUND_BYTES
-        print(f"resident {before / MIB:.0f} MiB before, {max(resident) / MIB:.0f} MiB at most")
         assert int(str((await worker.says("prefetch set", times=3))["prefetch"])) <= 64
         assert await worker.stop() < 10

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+from tests.malformed import body
+
+from meter.consumers.batcher import Batcher
+from meter.consumers.deliveries import Delivery
+from meter.events import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT
+
+if TYPE_CHECKING:
+    from meter.consumers.batcher import Batch
+
+#: Long enough never to pass in a test that waits for something else.
+LONG_MS = 60_000
+
+
+def _ignore(_events: int, _size: int) -> None:
+    pass
+
+
+def _single(tag: int) -> Delivery:
+    return Delivery(tag, body("acme", tag), CONTENT_TYPE_EVENT)
+
+
+def _batch_of(tag: int, events: int) -> Delivery:
+    elements = [json.loads(body("acme", tag * 10_000 + number)) for number in range(events)]
+    return Delivery(tag, json.dumps(elements).encode(), CONTENT_TYPE_BATCH)
+
+
+def _tags(batch: Batch | None) -> list[int]:
+    assert batch is not None
+    return [message.delivery.tag for message in batch.messages]
+
+
+async def test_a_batch_goes_out_at_once_while_nothing_is_being_settled() -> None:
+    batcher = Batcher(100, LONG_MS, _ignore)
+    batcher.add(_single(1))
+    batcher.add(_single(2))
+    assert _tags(await batcher.next_batch()) == [1, 2]
+
+
+async def test_a_batch_waits_to_be_filled_while_another_is_being_settled() -> None:
+    batcher = Batcher(3, LONG_MS, _ignore)
+    batcher.add(_single(1))
+    await batcher.next_batch()
+    second = asyncio.ensure_future(batcher.next_batch())
+    for tag in (2, 3, 4):
+        await asyncio.sleep(0)
+        assert not second.done()
+        batcher.add(_single(tag))
+    assert _tags(await second) == [2, 3, 4]
+
+
+async def test_a_waiting_batch_goes_out_when_nothing_is_being_settled_any_more() -> None:
+    batcher = Batcher(100, LONG_MS, _ignore)
+    batcher.add(_single(1))
+    await batcher.next_batch()
+    batcher.add(_single(2))
+    second = asyncio.ensure_future(batcher.next_batch())
+    await asyncio.sleep(0)
+    assert not second.done()
+    batcher.settled()
+    assert _tags(await second) == [2]
+
+
+async def test_a_batch_does_not_wait_longer_than_it_may() -> None:
+    batcher = Batcher(100, 1, _ignore)
+    batcher.add(_single(1))
+    await batcher.next_batch()
+    batcher.add(_single(2))
+    assert _tags(await batcher.next_batch()) == [2]
+
+
+async def test_a_message_is_never_split_over_two_batches() -> None:
+    batcher = Batcher(100, LONG_MS, _ignore)
+    for tag in (1, 2, 3):
+        batcher.add(_batch_of(tag, 40))
+    first = await batcher.next_batch()
+    assert first is not None
+    assert _tags(first) == [1, 2]
+    assert len(list(first.events())) == 80
+    batcher.settled()
+    assert _tags(await batcher.next_batch()) == [3]
+
+
+async def test_a_message_with_more_events_than_a_batch_may_have_goes_alone() -> None:
+    batcher = Batcher(10, LONG_MS, _ignore)
+    batcher.add(_single(1))
+    batcher.add(_batch_of(2, 25))
+    batcher.add(_single(3))
+    tags = []
+    for _ in range(3):
+        tags.append(_tags(await batcher.next_batch()))
+        batcher.settled()
+    assert tags == [[1], [2], [3]]
+
+
+async def test_what_cannot_be_read_travels_with_its_batch() -> None:
+    batcher = Batcher(100, LONG_MS, _ignore)
+    batcher.add(Delivery(1, b"not json", CONTENT_TYPE_EVENT))
+    batcher.add(_single(2))
+    batch = await batcher.next_batch()
+    assert batch is not None
+    assert [len(message.decoded.refusals) for message in batch.messages] == [1, 0]
+    assert len(list(batch.events())) == 1
+
+
+async def test_every_decoded_message_is_reported_with_its_events_and_its_bytes() -> None:
+    seen: list[tuple[int, int]] = []
+    batcher = Batcher(100, LONG_MS, lambda events, size: seen.append((events, size)))
+    delivery = _batch_of(1, 7)
+    batcher.add(delivery)
+    await batcher.next_batch()
+    assert seen == [(7, len(delivery.body))]
+
+
+async def test_a_closed_batcher_hands_out_what_it_has_and_then_nothing() -> None:
+    batcher = Batcher(2, LONG_MS, _ignore)
+    for tag in (1, 2, 3):
+        batcher.add(_single(tag))
+    batcher.close()
+    assert _tags(await batcher.next_batch()) == [1, 2]
+    assert _tags(await batcher.next_batch()) == [3]
+    assert await batcher.next_batch() is None
+
+
+async def test_closing_wakes_everyone_who_waits_for_a_batch() -> None:
+    batcher = Batcher(2, LONG_MS, _ignore)
+    waiting = [asyncio.ensure_future(batcher.next_batch()) for _ in range(3)]
+    await asyncio.sleep(0)
+    batcher.close()
+    assert await asyncio.gather(*waiting) == [None, None, None]
