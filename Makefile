@@ -46,7 +46,7 @@ imports: install ## check that rooms know only rooms downstream of them
 
 .PHONY: contract-check
 contract-check: install ## check that the published contract is what the code says
-	@$(BIN)/python scripts/contract.py --check
+	@$(BIN)/python -m meter.contract --check
 
 .PHONY: lock-check
 lock-check: install ## check that the lock file has what pyproject.toml asks for

@@ -142,6 +142,10 @@ async def test_rabbitmq_keeps_its_messages_over_a_kill_and_leaves_no_process(ser
         async with await aio_pika.connect(server.url(OPERATOR)) as connection:
             channel = await connection.channel()
             await channel.declare_queue("kept", durable=True, arguments={"x-queue-type": "quorum"})
+        # RabbitMQ itself writes down a new queue only within seconds, or when it stops.
+        await server.restart()
+        async with await aio_pika.connect(server.url(OPERATOR)) as connection:
+            channel = await connection.channel()
             await channel.default_exchange.publish(aio_pika.Message(b"kept"), "kept")
         assert server.child.pid is not None
         os.kill(server.child.pid, signal.SIGKILL)
