@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator
 
 _BLOCK_BYTES = 65_536
@@ -15,11 +16,13 @@ _BLOCK_BYTES = 65_536
 class TcpProxy:
     """Forwards a port of its own to a server until it is told otherwise."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
         self._target = (host, port)
+        self._tls = tls
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._flowing = _set_event()
+        self._silenced: list[asyncio.Event] = []
         self._clients: set[asyncio.StreamWriter] = set()
         self.accepted = asyncio.Condition()
         self.connections = 0
@@ -27,7 +30,7 @@ class TcpProxy:
 
     async def listen(self) -> None:
         """Accept connections; on the same port as before when it listened before."""
-        self._server = await asyncio.start_server(self._forward, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._forward, "127.0.0.1", self.port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def refuse(self) -> None:
@@ -50,7 +53,13 @@ class TcpProxy:
         """
         silenced, self._flowing = self._flowing, _set_event()
         silenced.clear()
+        self._silenced.append(silenced)
         return silenced
+
+    def release(self) -> None:
+        """Let every silenced connection end."""
+        for silenced in self._silenced:
+            silenced.set()
 
     def say(self, frame: bytes) -> None:
         """Tell every client something in the server's name; between two of its own frames."""
@@ -94,14 +103,21 @@ class TcpProxy:
 
 
 @asynccontextmanager
-async def tcp_proxy(host: str, port: int) -> AsyncIterator[TcpProxy]:
-    """Run a proxy that listens, for as long as the context lasts."""
-    proxy = TcpProxy(host, port)
+async def tcp_proxy(host: str, port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[TcpProxy]:
+    """Run a proxy that listens, for as long as the context lasts.
+
+    Args:
+        host: where the server is.
+        port: its port.
+        tls: what clients must speak to the proxy; the server is spoken to in the clear.
+    """
+    proxy = TcpProxy(host, port, tls)
     await proxy.listen()
     try:
         yield proxy
     finally:
         await proxy.refuse()
+        proxy.release()
 
 
 def _set_event() -> asyncio.Event:

@@ -189,6 +189,28 @@ assert sender.close(30) == 0
 """
 
 
+WITHOUT_FILES = """
+import os, resource, sys
+from meter.publisher import BlockingPublisher
+
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+sender = BlockingPublisher(sys.argv[1], source="svc")
+lowest_free = os.dup(0)
+os.close(lowest_free)
+resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
+print(sender.record("acme", "alice", "llm"))
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+assert sender.counters.buffered == 1
+assert sender.close(30) == 0
+"""
+
+
+async def test_a_process_out_of_files_keeps_its_events_until_it_has_some(broker: Broker) -> None:
+    async with usage_queue(broker.operator_url) as queue:
+        ids = await asyncio.to_thread(run, WITHOUT_FILES, broker.publisher_url)
+        assert [event.id for event in await queue.events()] == ids
+
+
 async def test_nothing_is_lost_when_a_program_ends_without_closing(broker: Broker) -> None:
     async with usage_queue(broker.operator_url) as queue:
         ids = await asyncio.to_thread(run, AT_EXIT, broker.publisher_url)

@@ -220,7 +220,7 @@ async def test_a_wrong_password_is_complained_about_and_not_shown(
     broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
     url = str(URL(broker.publisher_url).with_password("hush-hush"))
-    caplog.set_level(logging.DEBUG, logger="meter")
+    caplog.set_level(logging.DEBUG)
     sender = await Publisher(url, source="svc").open()
     assert sender.record("acme", "alice", "llm") is not None
     assert await sender.close(1) == 1

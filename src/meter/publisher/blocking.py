@@ -102,7 +102,8 @@ class BlockingPublisher(Recorder):
     def _wake(self) -> None:
         try:
             self._running()
-        except RuntimeError as error:  # no thread can be started: the process is ending or out of resources
+        except (RuntimeError, OSError) as error:  # the process is ending, or out of threads or files
+            self._outbox.call_again()
             log.error("usage events are kept but not sent: %s", error)
 
     def _ask(self, question: Callable[[Sender], Coroutine[Any, Any, T]]) -> T:
@@ -118,7 +119,12 @@ class BlockingPublisher(Recorder):
             return self._engine
 
     def _live(self, started: Future[_Engine]) -> None:
-        asyncio.run(self._send_until_stopped(started))
+        try:
+            asyncio.run(self._send_until_stopped(started))
+        except BaseException as error:
+            if started.done():
+                raise
+            started.set_exception(error)  # who started the thread waits for it
 
     async def _send_until_stopped(self, started: Future[_Engine]) -> None:
         sender, stop = self._new_sender(), asyncio.Event()

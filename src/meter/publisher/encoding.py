@@ -7,6 +7,7 @@ whatever does not plainly pass is judged by ``meter.events``, the contract itsel
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
@@ -17,7 +18,6 @@ from meter.events import CONTENT_TYPE_EVENT, EVENT_TYPE, decode_message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
 Amount = Decimal | int | str
 KeySource = Literal["platform", "byok"]
@@ -28,9 +28,13 @@ _SURELY_SMALL_BYTES = 8_000
 _SURELY_SHALLOW_OPENINGS = 12
 #: How JSON writes a NUL, which PostgreSQL cannot store.
 _ENCODED_NUL = b"\\u0000"
+#: As a number, which bytes find three times as fast as a string of one byte.
+_BACKSLASH = ord("\\")
 
 _plain_org_id = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,35}").fullmatch
 _plain_amount = re.compile(r"[0-9]{1,14}(\.[0-9]{1,6})?").fullmatch
+_AMOUNT_LIMIT = 10**14
+_SCALAR_TYPES = frozenset({str, int, float, bool, type(None)})
 _EXACT_TYPES = frozenset({int, Decimal, str})
 _RESERVED_ORG_IDS = frozenset({"user", "org", "system", "deduct"})
 
@@ -69,11 +73,12 @@ _SEEN_NAMES_MAX = 10_000
 _encoder = msgspec.json.Encoder()
 
 
-def encode(event: OutgoingEvent) -> bytes:
+def encode(event: OutgoingEvent, *, own_identity: bool) -> bytes:
     """Encode an event and make sure that the contract takes it.
 
     Args:
         event: the event; amounts are ``Decimal``, ``int`` or ``str``, never ``float``.
+        own_identity: whether its id, source and time are the publisher's own and need no check.
 
     Returns:
         The JSON of one CloudEvent.
@@ -85,7 +90,7 @@ def encode(event: OutgoingEvent) -> bytes:
         encoded = _encoder.encode(event)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidUsageEvent(f"the event cannot be written as JSON: {_without_values(error)}") from None
-    if not _is_plainly_valid(event, encoded):
+    if not (_is_plain(event.data, event.subject, encoded) and (own_identity or _has_plain_identity(event))):
         _refuse_wrong_types(event)
         judge(encoded)
     return encoded
@@ -109,31 +114,21 @@ def judge(encoded: bytes) -> str:
     return decoded.events[0].event.org_id
 
 
-def _is_plainly_valid(event: OutgoingEvent, encoded: bytes) -> bool:
-    data = event.data
-    names = (event.subject, data.user_id, data.service_type, data.service_name, data.key_source)
+def _is_plain(data: UsageFields, org_id: str, encoded: bytes) -> bool:
+    # Once per event: no calls and no work beyond what the fields that are there need.
+    names = (org_id, data.user_id, data.service_type, data.service_name, data.key_source)
+    request_id = data.request_id
     try:
         return (
             (names in _seen_names or _are_plain_names(*names))
-            and type(event.id) is str
-            and 0 < len(event.id) <= 128
-            and type(event.source) is str
-            and 0 < len(event.source) <= 128
-            and (data.request_id is None or _is_plain_text(data.request_id, 255))
-            and (data.metadata is None or type(data.metadata) is dict)
-            and event.time.tzinfo is not None
+            and (request_id is None or (type(request_id) is str and len(request_id) <= 255))
             and (data.quantity is None or _is_plain_amount(data.quantity))
             and (data.credits is None or _is_plain_amount(data.credits))
             and (data.api_cost is None or _is_plain_amount(data.api_cost))
-            and len(encoded) <= _SURELY_SMALL_BYTES
-            and encoded.count(b"{") <= _SURELY_SHALLOW_OPENINGS
-            and (b"[" not in encoded or encoded.count(b"[") <= _SURELY_SHALLOW_OPENINGS)
-            and (b"\\" not in encoded or _ENCODED_NUL not in encoded)
+            and (_BACKSLASH not in encoded or _ENCODED_NUL not in encoded)
+            and (data.metadata is None or _is_plain_metadata(data.metadata, encoded))
         )
-    except (
-        TypeError,
-        AttributeError,
-    ):  # not the type it is declared to be: the contract has the sentence for it
+    except TypeError:  # not of a type that can be looked up: the contract has the sentence for it
         return False
 
 
@@ -143,11 +138,9 @@ def _are_plain_names(
     plain = (
         _plain_org_id(org_id) is not None
         and org_id not in _RESERVED_ORG_IDS
-        and _is_plain_text(user_id, 255)
-        and user_id != ""
-        and _is_plain_text(service_type, 100)
-        and service_type != ""
-        and (service_name is None or _is_plain_text(service_name, 200))
+        and _is_plain_text(user_id, 1, 255)
+        and _is_plain_text(service_type, 1, 100)
+        and (service_name is None or _is_plain_text(service_name, 0, 200))
         and (key_source is None or key_source in ("platform", "byok"))
     )
     if plain:
@@ -157,13 +150,35 @@ def _are_plain_names(
     return plain
 
 
-def _is_plain_text(text: object, max_chars: int) -> bool:
-    return isinstance(text, str) and len(text) <= max_chars
+def _has_plain_identity(event: OutgoingEvent) -> bool:
+    return (
+        _is_plain_text(event.id, 1, 128)
+        and _is_plain_text(event.source, 1, 128)
+        and type(event.time) is datetime
+        and event.time.tzinfo is not None
+    )
+
+
+def _is_plain_text(text: object, min_chars: int, max_chars: int) -> bool:
+    return isinstance(text, str) and min_chars <= len(text) <= max_chars
 
 
 def _is_plain_amount(amount: Amount) -> bool:
     # A float and a bool are numbers to JSON and would pass there; here their type gives them away.
+    if type(amount) is int:
+        return 0 <= amount < _AMOUNT_LIMIT
     return type(amount) in _EXACT_TYPES and _plain_amount(str(amount)) is not None
+
+
+def _is_plain_metadata(metadata: Mapping[str, object], encoded: bytes) -> bool:
+    return (
+        type(metadata) is dict
+        and len(encoded) <= _SURELY_SMALL_BYTES
+        and (
+            _SCALAR_TYPES.issuperset(map(type, metadata.values()))
+            or encoded.count(b"{") + encoded.count(b"[") <= _SURELY_SHALLOW_OPENINGS
+        )
+    )
 
 
 def _refuse_wrong_types(event: OutgoingEvent) -> None:

@@ -156,10 +156,19 @@ async def connected(url: str, *, name: str, confirm_seconds: float = CONFIRM_SEC
     try:
         yield await _opened(connection, confirm_seconds)
     finally:
-        with suppress(Exception):
-            async with asyncio.timeout(_GOODBYE_SECONDS):
-                await connection.close()
+        await _closed(connection, transport)
+
+
+async def _closed(connection: aiormq.Connection, transport: _Transport) -> None:
+    # Closing cannot be cancelled: aiormq still waits then for the socket to drain, which a silent peer never
+    # lets it. It ends as soon as the socket is gone.
+    closing = asyncio.ensure_future(connection.close())
+    closing.add_done_callback(_looked_at)
+    try:
+        await asyncio.wait({closing}, timeout=_GOODBYE_SECONDS)
+    finally:
         transport.abort()
+    await asyncio.wait({closing}, timeout=_GOODBYE_SECONDS)
 
 
 async def _opened(connection: aiormq.Connection, confirm_seconds: float) -> Link:

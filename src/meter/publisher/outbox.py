@@ -88,6 +88,11 @@ class Outbox:
         """Name anew who is told that there is something to send; ``wake`` is called from any thread."""
         self._wake = wake
 
+    def call_again(self) -> None:
+        """Call ``wake`` at the next message, because nobody came this time."""
+        with self._lock:
+            self._awaited = _Awaited.FIRST
+
     def add(self, org_id: str, event: bytes) -> Refused | None:
         """Accept an encoded event, from any thread; None when it was accepted."""
         size = len(event)

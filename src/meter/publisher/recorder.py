@@ -75,12 +75,12 @@ class Recorder:
         *,
         service_name: str | None = None,
         quantity: Amount | None = None,
-        credits: Amount | None = None,  # noqa: A002 - the contract's word
+        credits: Amount | None = None,
         api_cost: Amount | None = None,
         key_source: KeySource | None = None,
         request_id: str | None = None,
         metadata: Mapping[str, object] | None = None,
-        id: str | None = None,  # noqa: A002 - the contract's word
+        id: str | None = None,
         source: str | None = None,
         time: datetime | None = None,
     ) -> str | None:
@@ -126,7 +126,8 @@ class Recorder:
                 metadata,
             ),
         )
-        refused = self._outbox.add(org_id, encode(event))
+        encoded = encode(event, own_identity=id is None and source is None and time is None)
+        refused = self._outbox.add(org_id, encoded)
         if refused is None:
             return event.id
         self._complain(refused)

