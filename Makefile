@@ -47,6 +47,7 @@ imports: install ## check that rooms know only rooms downstream of them
 .PHONY: contract-check
 contract-check: install ## check that the published contract is what the code says
 	@$(BIN)/python -m meter.contract --check
+	@$(BIN)/python -m meter.api.openapi --check docs/openapi/api.json
 
 .PHONY: lock-check
 lock-check: install ## check that the lock file has what pyproject.toml asks for

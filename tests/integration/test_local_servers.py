@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import shutil
 import signal
@@ -14,6 +13,7 @@ import aiormq
 import asyncpg
 import psutil
 import pytest
+from tests.private_servers import processes_in
 
 from meter.local.machine import LOOPBACK
 from meter.local.postgres import PostgresServer
@@ -174,14 +174,3 @@ async def test_every_port_of_the_servers_is_on_loopback(
     }
     assert {address.port for address in listening} >= {postgres_server.port, *rabbitmq_server.ports.values()}
     assert {address.ip for address in listening} <= {LOOPBACK, "::1"}
-
-
-def processes_in(folder: Path) -> list[psutil.Process]:
-    """The processes that were started for a folder, found by their working arguments or environment."""
-    found = []
-    for candidate in psutil.process_iter():
-        with contextlib.suppress(psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
-            told = [*candidate.cmdline(), *candidate.environ().values()]
-            if any(str(folder) in text for text in told) and candidate.pid != os.getpid():
-                found.append(candidate)
-    return found

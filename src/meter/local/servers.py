@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import aiormq
+import asyncpg
+from aiormq.exceptions import AMQPError
 
 from meter.consumers.topology import declare_topology
 from meter.db.migrate import migrate
+from meter.local.child import ServerNotStarted
 from meter.local.logins import make_logins
 from meter.local.machine import LOOPBACK
 from meter.local.postgres import PostgresServer
@@ -18,8 +22,11 @@ from meter.local.rabbitmq import RabbitServer
 from meter.local.rabbitmq_files import OPERATOR, PUBLISHER, WORKER
 from meter.local.rabbitmq_source import find_rabbitmq
 from meter.local.supervisor import Part
+from meter.telemetry import first_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from meter.local.display import Display
     from meter.settings import Settings
 
@@ -99,7 +106,7 @@ class Servers:
         settings = self._settings
         if settings.database_url is not None:
             address = settings.database_url.get_secret_value()
-            with self._display.phase("schema", "schema is current"):
+            with self._display.phase("schema", "schema is current"), _named("METER_DATABASE_URL"):
                 await migrate(address)
             reader = settings.read_database_url
             return DatabaseAddresses(
@@ -124,6 +131,8 @@ class Servers:
         settings = self._settings
         if settings.amqp_url is not None:
             address = settings.amqp_url.get_secret_value()
+            with _named("METER_AMQP_URL"):
+                await _declare(address)
             return BrokerAddresses(address, address, address)
         with self._display.phase("RabbitMQ", "RabbitMQ runs") as report:
             binaries = await find_rabbitmq(settings.cache_dir, report)
@@ -137,6 +146,15 @@ class Servers:
             worker=self._rabbitmq.url(WORKER),
             metrics_url=f"http://{LOOPBACK}:{self._rabbitmq.ports['prometheus']}/metrics",
         )
+
+
+@contextlib.contextmanager
+def _named(variable: str) -> Iterator[None]:
+    """Say which setting leads to a server that cannot be used; the address itself holds a password."""
+    try:
+        yield
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, AMQPError) as error:
+        raise ServerNotStarted(f"the server of {variable} cannot be used: {first_line(error)}") from error
 
 
 async def _declare(url: str) -> None:

@@ -23,7 +23,7 @@ def welcome(settings: Settings, addresses: Addresses) -> str:
     """
     rows = [
         ("API", addresses.api_url),
-        ("API documentation", f"{addresses.api_url}/docs"),
+        ("API description", f"{addresses.api_url}/openapi.json"),
         ("health", f"{addresses.api_url}/readyz"),
         ("", f"{addresses.worker_url}/readyz"),
         ("metrics", addresses.api_metrics_url),

@@ -1,0 +1,171 @@
+"""``meter up`` as a person runs it: started, asked, disturbed, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+import psutil
+import pytest
+from tests.private_servers import processes_in, throwaway_folder
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+
+#: Two machines' worth of patience; a second start is measured on its own.
+START_SECONDS = 120
+STOP_SECONDS = 15
+
+
+class RunningStack:
+    """A ``meter up`` and what it says."""
+
+    def __init__(self, process: Process, folder: Path) -> None:
+        self.process = process
+        self.folder = folder
+        self.said = ""
+
+    async def says(self, pattern: str, seconds: float = START_SECONDS) -> re.Match[str]:
+        """Wait until it says something; what it has said before counts as well."""
+        assert self.process.stdout is not None
+        async with asyncio.timeout(seconds):
+            while (found := re.search(pattern, self.said)) is None:
+                line = await self.process.stdout.readline()
+                assert line, f"it ended: {self.said}"
+                self.said += line.decode()
+        return found
+
+    async def stop(self, number: signal.Signals = signal.SIGINT) -> str:
+        """Ask it to stop; returns the rest of what it says."""
+        assert self.process.stdout is not None
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        async with asyncio.timeout(STOP_SECONDS):
+            self.said += (await self.process.stdout.read()).decode()
+            await self.process.wait()
+        return self.said
+
+
+def environment(folder: Path, **told: str) -> Mapping[str, str]:
+    # Nothing that the caller is told about other servers may reach the stack of the test.
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("METER_")}
+    if "METER_CACHE_DIR" in os.environ:
+        kept["METER_CACHE_DIR"] = os.environ["METER_CACHE_DIR"]
+    return kept | {"METER_STATE_DIR": str(folder)} | told
+
+
+async def start(folder: Path, *arguments: str, **told: str) -> RunningStack:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "meter", "up", *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=environment(folder, **told),
+        start_new_session=True,
+    )
+    return RunningStack(process, folder)
+
+
+@pytest.fixture(scope="module")
+async def stack() -> AsyncIterator[RunningStack]:
+    with throwaway_folder() as parent:
+        running = await start(parent / "state")
+        await running.says(r"curl .*")
+        yield running
+        await running.stop()
+
+
+async def test_the_curl_it_prints_shows_the_seeded_pool(stack: RunningStack) -> None:
+    token = (await stack.says(r"METER_TOKEN=(\S+)"))[1]
+    url = (await stack.says(r"curl .* (http\S+)"))[1]
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as client:
+        pool = (await client.get(url)).raise_for_status().json()
+    assert pool["org_id"] == "acme"
+    assert pool["total_credits"] == "1000000"
+
+
+async def test_everything_it_names_answers(stack: RunningStack) -> None:
+    await stack.says(r"curl ")
+    urls = re.findall(r"^  (?:[a-zA-Z ]{18}) (http\S+)$", stack.said, re.MULTILINE)
+    assert len(urls) >= 7
+    async with httpx.AsyncClient() as client:
+        # The API's own address is only a prefix.
+        answers = {url: (await client.get(url)).status_code for url in urls[1:]}
+    assert set(answers.values()) == {200}, answers
+
+
+async def test_a_second_one_on_the_same_folder_says_so_and_fails(stack: RunningStack) -> None:
+    second = await start(stack.folder)
+    said = await second.stop(signal.SIGCONT)
+    assert second.process.returncode == 1
+    assert "already running" in said
+    assert said.strip().count("\n") == 0
+
+
+async def test_a_killed_worker_comes_back(stack: RunningStack) -> None:
+    pid_file = stack.folder / "logs" / "worker.pid"
+    noted = json.loads(await asyncio.to_thread(pid_file.read_text))
+    os.kill(noted[0][0], signal.SIGKILL)
+    await stack.says(r"worker ended \(code 137\)")
+    await stack.says(r"worker is back")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_it_stops_in_time_starts_again_in_time_and_leaves_nothing(number: signal.Signals) -> None:
+    with throwaway_folder() as parent:
+        folder = parent / "state"
+        first = await start(folder)
+        token = (await first.says(r"METER_TOKEN=(\S+)"))[1]
+        await first.says(r"curl .*")
+        assert "everything has stopped" in await first.stop(number)
+        assert first.process.returncode == 0
+        assert processes_in(folder) == []
+        began = time.monotonic()
+        second = await start(folder)
+        url = (await second.says(r"curl .* (http\S+)"))[1]
+        took = time.monotonic() - began
+        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as client:
+            assert (await client.get(url)).json()["total_credits"] == "1000000"
+        await second.stop(number)
+        assert took < 10
+
+
+async def test_a_killed_one_leaves_nothing_running_and_the_next_one_starts() -> None:
+    with throwaway_folder() as parent:
+        folder = parent / "state"
+        first = await start(folder)
+        await first.says(r"curl .*")
+        left = processes_in(folder)
+        first.process.kill()
+        await first.stop()
+        _, alive = await asyncio.to_thread(psutil.wait_procs, left, 30)
+        assert alive == []
+        second = await start(folder, "--fresh")
+        await second.says(r"curl .*")
+        await second.stop()
+        assert processes_in(folder) == []
+
+
+async def test_addresses_of_other_servers_replace_the_embedded_ones_and_are_not_repeated() -> None:
+    with throwaway_folder() as parent:
+        # Nothing can listen on port 1 without being root's.
+        running = await start(
+            parent / "state",
+            METER_DATABASE_URL="postgresql://someone:s3cret@127.0.0.1:1/meter",
+            METER_AMQP_URL="amqp://someone:s3cret@127.0.0.1:1/meter",
+        )
+        said = await running.stop(signal.SIGCONT)
+        assert running.process.returncode == 1
+        assert "s3cret" not in said
+        assert "Traceback" not in said
+        assert "METER_DATABASE_URL" in said
+        assert not (parent / "state" / "postgres").exists()
+        assert not (parent / "state" / "rabbitmq").exists()
