@@ -202,6 +202,15 @@ def test_metadata_of_exactly_8_kib_and_32_levels_is_accepted() -> None:
     assert decoded(body("acme", 1, data={"metadata": deepest})).data.metadata == deepest
 
 
+def test_one_byte_or_one_level_more_of_metadata_is_refused() -> None:
+    larger = {"é": "n" * (8_193 - len('{"é":""}'.encode()))}
+    deeper = json.loads('{"a":' * 33 + "1" + "}" * 33)
+
+    for metadata, reason in ((larger, "metadata_too_large"), (deeper, "nested_too_deep")):
+        [refusal] = decode_message(body("acme", 1, data={"metadata": metadata}), CONTENT_TYPE_EVENT).refusals
+        assert refusal.reason == reason
+
+
 def test_a_backslash_before_u0000_is_no_nul() -> None:
     assert decoded(body("acme", 1, data={"metadata": {"path": "\\u0000"}})).data.metadata == {
         "path": "\\u0000"

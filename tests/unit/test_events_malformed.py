@@ -116,6 +116,19 @@ def test_no_damage_to_a_batch_makes_decoding_raise_or_lose_a_byte(data: st.DataO
         assert event.original in message
 
 
+@pytest.mark.parametrize(
+    "rest",
+    [b"01]", b'{"a" 1}]', b"]}", b"1] 2", b"1", b",1]", b"[" * 10_000 + b"}" * 10_000 + b"]"],
+    ids=["a number", "an object", "a bracket", "more behind it", "no end", "no element", "deep brackets"],
+)
+def test_a_lone_surrogate_does_not_make_broken_json_a_batch(rest: bytes) -> None:
+    message = b'["\\ud800",' + rest
+
+    [refusal] = decode_message(message, CONTENT_TYPE_BATCH).refusals
+
+    assert (refusal.reason, refusal.whole_message) == (RefusalReason.UNREADABLE, True)
+
+
 def test_a_refusal_names_organization_and_id_only_where_they_keep_to_the_contract() -> None:
     [named] = decode_message(body("acme", 5, time="never"), CONTENT_TYPE_EVENT).refusals
     [hostile] = decode_message(body("acme\r\nx: y", 5, id="e" * 10_000), CONTENT_TYPE_EVENT).refusals

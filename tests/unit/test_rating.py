@@ -108,6 +108,7 @@ def test_llm_usage_is_rated_by_its_tokens(metadata: dict[str, object], credits: 
         ({"service_type": "llm"}, "123"),
         ({"service_type": "llm", "metadata": {"input_tokens": "?"}}, "123"),
         ({"service_type": "llm", "service_name": "by-cost", "metadata": {"input_tokens": 5}}, "123"),
+        ({"service_type": "llm", "service_name": "by-cost", "metadata": {"api_cost": 5}}, "123"),
         ({"service_type": "named_only", "service_name": "b"}, "123"),
     ],
 )

@@ -53,7 +53,7 @@ def exact_metadata(value: object) -> dict[str, object]:
         raise refused("must be an object")
     checked = value if _is_plain(value) else _exact_object(value, 1)
     try:
-        encoded = _ENCODER.encode(checked)
+        encoded = encode_metadata(checked)
     except UnicodeEncodeError:
         raise refused("must not contain a lone surrogate") from None
     if len(encoded) > METADATA_MAX_BYTES:
