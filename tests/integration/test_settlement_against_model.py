@@ -22,6 +22,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from tests.balances import WRONG_BALANCES
 from tests.settlement_model import Allocation, Event, Model, Organization
 
 if TYPE_CHECKING:
@@ -226,7 +227,7 @@ class Settling(RuleBasedStateMachine):
 
     @invariant()
     def balances_are_the_sums_of_their_rows(self) -> None:
-        wrong = self.sql(SUMS, [self.prefix + org for org in self.model.organizations])
+        wrong = self.sql(WRONG_BALANCES, [self.prefix + org for org in self.model.organizations])
         assert wrong == []
 
     def ledger(self, org: str) -> dict[str, list[tuple[object, ...]]]:
@@ -242,27 +243,6 @@ class Settling(RuleBasedStateMachine):
                 (row["outcome"], row["reason"], row["credits_used"], row["allocation_id"] is not None)
             )
         return found
-
-
-#: "Always, for every organization", from the design: names every balance that is not the sum of its rows.
-SUMS = """
-select pool.org_id from organization_credit_pools pool
-where pool.org_id = any ($1) and (
-    pool.used_credits <> (select coalesce(sum(credits_used), 0) from credit_usage_attribution u
-                          where u.org_id = pool.org_id and outcome = 'charged')
-    or pool.overage_credits <> (select coalesce(sum(credits_used), 0) from credit_usage_attribution u
-                                where u.org_id = pool.org_id and outcome = 'overage')
-    or pool.unfunded_credits <> (select coalesce(sum(credits_used), 0) from credit_usage_attribution u
-                                 where u.org_id = pool.org_id and outcome = 'unfunded')
-    or pool.total_credits <> (select coalesce(sum(credits), 0) from org_billing_history h
-                              where h.org_id = pool.org_id and balance = 'total')
-    or pool.allocated_credits <> (select coalesce(sum(credits), 0) from org_billing_history h
-                                  where h.org_id = pool.org_id and balance = 'allocated')
-    or exists (select 1 from user_credit_allocations a where a.org_id = pool.org_id and a.used_credits <> (
-        select coalesce(sum(credits_used), 0) from credit_usage_attribution u
-        where u.org_id = a.org_id and u.allocation_id = a.id and u.period_no = a.period_no
-          and outcome in ('charged', 'overage'))))
-"""
 
 
 @pytest.fixture

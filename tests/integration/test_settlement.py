@@ -1,0 +1,235 @@
+"""``Settlement``: events as the worker holds them, rated by what is in force, whatever else goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+from tests.balances import WRONG_BALANCES
+
+from meter.db.outcomes import DatabaseUnavailable, EventNotSettleable, Outcome
+from meter.db.pool import open_pool
+from meter.db.settlement import Settlement
+from meter.events import UsageEvent, new_event_id
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.private_servers import FreshDatabase
+
+
+def event(
+    org_id: str = "acme", user_id: str = "alice", service_type: str = "llm", **fields: Any
+) -> UsageEvent:
+    envelope = {
+        "specversion": "1.0",
+        "type": "meter.usage.v1",
+        "id": fields.pop("id", None) or new_event_id(),
+        "source": fields.pop("source", "tests"),
+        "subject": org_id,
+        "time": fields.pop("time", None) or datetime.now(UTC).isoformat(),
+    }
+    return UsageEvent.model_validate(
+        envelope | {"data": {"user_id": user_id, "service_type": service_type} | fields}
+    )
+
+
+@pytest.fixture
+async def owner(database: FreshDatabase) -> AsyncIterator[asyncpg.Connection]:
+    """The database's superuser, with one organization that may spend freely."""
+    connection = await asyncpg.connect(database.dsn)
+    await connection.execute("select create_organization('acme')")
+    await connection.execute("select add_credits_to_pool('acme', 1000000)")
+    await connection.execute("select set_pool_terms('acme', p_allocation_required => false)")
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def settlement(database: FreshDatabase) -> AsyncIterator[Settlement]:
+    pool = await open_pool(database.dsn, "meter_worker", max_connections=4)
+    yield Settlement(pool)
+    await pool.close()
+
+
+async def credits_of(settlement: Settlement, *events: UsageEvent) -> list[tuple[str, str]]:
+    return [(settled.outcome.value, str(settled.credits)) for settled in await settlement.settle(events)]
+
+
+async def test_events_are_rated_by_the_price_book(settlement: Settlement, owner: asyncpg.Connection) -> None:
+    tokens = {"input_tokens": 1200, "output_tokens": 340}
+    assert await credits_of(
+        settlement,
+        event(metadata=tokens),
+        event(service_type="company_enrichment"),
+        event(service_type="company_enrichment", service_name="full", quantity=2),
+        event(service_type="bulk_export", quantity="2.5"),
+        event(service_type="translation", api_cost="0.002"),
+        event(service_type="translation"),
+        event(service_type="translation", credits="0.000001"),
+    ) == [
+        ("charged", "8.700000"),
+        ("charged", "50.000000"),
+        ("charged", "200.000000"),
+        ("charged", "12.500000"),
+        ("charged", "3.000000"),
+        ("unpriced", "0"),
+        ("charged", "0.000001"),
+    ]
+    unpriced = await owner.fetchval("select count(*) from open_usage_events where outcome = 'unpriced'")
+    assert unpriced == 1
+
+
+async def test_a_new_price_counts_from_the_next_batch_on(
+    settlement: Settlement, owner: asyncpg.Connection
+) -> None:
+    assert await credits_of(settlement, event(service_type="translation")) == [("unpriced", "0")]
+    await owner.execute("insert into service_prices values ('translation', null, 'quantity', 3)")
+    assert await credits_of(settlement, event(service_type="translation")) == [("charged", "3.000000")]
+
+
+async def test_an_event_is_rated_by_the_plan_in_force_when_it_happened(
+    settlement: Settlement, owner: asyncpg.Connection
+) -> None:
+    before = datetime.now(UTC) - timedelta(hours=1)
+    assert await credits_of(settlement, event(service_type="valuation")) == [("charged", "75.000000")]
+    await owner.execute("select start_subscription('acme', 'byok')")
+    assert await credits_of(
+        settlement,
+        event(service_type="valuation"),
+        event(service_type="valuation", time=before.isoformat()),
+        event(service_type="valuation", key_source="platform"),
+    ) == [("charged", "0.000000"), ("charged", "75.000000"), ("charged", "75.000000")]
+    sources = await owner.fetch(
+        "select key_source from credit_usage_attribution order by created_at, credits_used"
+    )
+    assert [row["key_source"] for row in sources] == ["platform", "byok", "platform", "platform"]
+
+
+async def test_an_amount_that_does_not_fit_is_refused_and_its_neighbours_settle(
+    settlement: Settlement, owner: asyncpg.Connection
+) -> None:
+    settled = await settlement.settle(
+        [event(), event(service_type="valuation", quantity="99999999999999"), event(service_type="valuation")]
+    )
+    assert [each.outcome for each in settled] == [Outcome.UNPRICED, Outcome.REFUSED, Outcome.CHARGED]
+    assert settled[1].reason == "amount_overflow"
+    assert await owner.fetchval("select count(*) from credit_usage_attribution") == 2
+
+
+async def test_a_duplicate_stays_one_when_its_price_has_become_too_high(
+    settlement: Settlement, owner: asyncpg.Connection
+) -> None:
+    twice = event(service_type="valuation", quantity="1000000", user_id="zoe")
+    other = twice.model_copy(update={"source": "elsewhere"})
+    await owner.execute("select add_credits_to_pool('acme', 99999999)")
+    assert await credits_of(settlement, twice) == [("charged", "75000000.000000")]
+    await owner.execute("update service_prices set credits_per_unit = 1e12 where service_type = 'valuation'")
+    assert await credits_of(settlement, twice, other) == [("duplicate", "0"), ("conflict", "0")]
+
+
+async def test_unknown_fields_and_how_a_number_is_written_make_no_conflict(
+    settlement: Settlement, owner: asyncpg.Connection
+) -> None:
+    first = event(quantity="1", metadata={"input_tokens": 10, "trace": "x"}, time="2026-01-01T00:00:00Z")
+    same = first.model_copy(
+        update={
+            "data": first.data.model_copy(
+                update={"quantity": Decimal("1.000000"), "metadata": {**first.data.metadata, "later": 1}}
+            ),
+            "folded": ("later",),
+        }
+    )
+    changed = first.model_copy(
+        update={"data": first.data.model_copy(update={"metadata": {"input_tokens": 11, "trace": "x"}})}
+    )
+    outcomes = [settled.outcome for settled in await settlement.settle([first, same, changed])]
+    assert outcomes == [Outcome.CHARGED, Outcome.DUPLICATE, Outcome.CONFLICT]
+
+
+async def test_what_can_never_fit_and_what_does_not_answer_are_told_apart(
+    settlement: Settlement, owner: asyncpg.Connection
+) -> None:
+    # A value that the contract allows and this database does not: a division by zero, of SQLSTATE class 22.
+    await owner.execute("alter table credit_usage_attribution add check (1 / (quantity - 13) <> 0)")
+    with pytest.raises(EventNotSettleable):
+        await settlement.settle([event(quantity=13)])
+    await owner.execute("alter table credit_usage_attribution rename column quantity to amount")
+    with pytest.raises(DatabaseUnavailable):
+        await settlement.settle([event()])
+    await owner.execute("alter table credit_usage_attribution rename column amount to quantity")
+    assert [each.outcome for each in await settlement.settle([event(credits=1)])] == [Outcome.CHARGED]
+
+
+async def test_concurrent_workers_charge_each_event_once_and_never_deadlock(
+    settlement: Settlement, owner: asyncpg.Connection
+) -> None:
+    """Every batch is settled by two of four workers, each in an order of its own, while credits come in."""
+    organizations = [f"org-{number}" for number in range(8)]
+    for org_id in organizations:
+        await owner.execute("select create_organization($1)", org_id)
+        await owner.execute("select set_pool_terms($1, p_allocation_required => false)", org_id)
+        await owner.execute("select add_credits_to_pool($1, 300)", org_id)
+    draw = random.Random(7)
+    published = [
+        event(draw.choice(organizations), draw.choice("uvw"), credits=draw.randint(1, 5))
+        for _ in range(1_200)
+    ]
+
+    async def worker(seed: int) -> list[str]:
+        order = random.Random(seed)
+        mine = order.sample(published, k=len(published))
+        outcomes: list[str] = []
+        for start in range(0, len(mine), 60):
+            settled = await settlement.settle(mine[start : start + 60])
+            outcomes += [each.outcome.value for each in settled]
+        return outcomes
+
+    async def accountant() -> None:
+        for org_id in organizations * 3:
+            await owner.execute("select add_credits_to_pool($1, 50)", org_id)
+
+    async with asyncio.TaskGroup() as running:
+        workers = [running.create_task(worker(seed)) for seed in range(2)]
+        workers += [running.create_task(worker(seed)) for seed in range(2)]
+        running.create_task(accountant())
+    answered = [outcome for each in workers for outcome in each.result()]
+    assert answered.count("duplicate") == 3 * len(published)
+    assert await owner.fetchval("select count(*) from credit_usage_attribution where entry = 0") == len(
+        published
+    )
+    assert await owner.fetch(WRONG_BALANCES, organizations) == []
+    while await settlement.fund_waiting() is not None:
+        pass
+    spent = await owner.fetchval("select sum(used_credits + unfunded_credits) from organization_credit_pools")
+    assert spent == sum(each.data.credits or 0 for each in published)
+
+
+async def test_an_organization_purged_meanwhile_does_not_hold_up_its_neighbours(
+    settlement: Settlement, owner: asyncpg.Connection, database: FreshDatabase
+) -> None:
+    await owner.execute("select create_organization('gone')")
+    purger = await asyncpg.connect(database.dsn)
+    purge = purger.transaction()
+    await purge.start()
+    await purger.execute("select purge_organization('gone')")
+    settling = asyncio.create_task(settlement.settle([event("gone", credits=0), event(credits=1)]))
+    async with asyncio.timeout(30):
+        while not await owner.fetchval(
+            "select exists (select 1 from pg_stat_activity where wait_event_type = 'Lock')"
+        ):
+            pass
+    await purge.commit()
+    await purger.close()
+    settled = await settling
+    assert [(each.outcome, each.reason) for each in settled] == [
+        (Outcome.REFUSED, "unknown_organization"),
+        (Outcome.CHARGED, None),
+    ]
+    orphans = await owner.fetchval("select count(*) from credit_usage_attribution where org_id = 'gone'")
+    assert orphans == 0
