@@ -22,7 +22,7 @@ from meter.api.key_file import KeyFile
 from meter.api.tokens import Tokens
 from meter.db.balances import Balances
 from meter.db.membership import Membership
-from meter.db.reading import open_reader
+from meter.db.reading import STATEMENT_TIMEOUT_MS, open_reader
 from meter.db.usage_history import UsageHistory
 from meter.db.usage_summary import UsageSummaries
 
@@ -92,9 +92,15 @@ class ApiClient:
 
 
 @asynccontextmanager
-async def read_api_app(dsn: str, issuer: Issuer, registry: CollectorRegistry) -> AsyncIterator[ASGIApp]:
+async def read_api_app(
+    dsn: str,
+    issuer: Issuer,
+    registry: CollectorRegistry,
+    *,
+    statement_timeout_ms: int = STATEMENT_TIMEOUT_MS,
+) -> AsyncIterator[ASGIApp]:
     """The app as ``meter api`` builds it."""
-    async with await open_reader(dsn) as pool:
+    async with await open_reader(dsn, statement_timeout_ms=statement_timeout_ms) as pool:
         yield build_app(gateways(pool), issuer.tokens(), HttpMetrics(registry), checks_of(pool))
 
 
@@ -125,7 +131,7 @@ def check_against_contract(response: httpx.Response) -> None:
     media_type = response.headers.get("content-type", "").partition(";")[0]
     if response.content:
         schema = {**answer["content"][media_type]["schema"], "components": _CONTRACT["components"]}
-        if media_type.endswith("json"):
+        if media_type in ("application/json", "application/problem+json"):
             jsonschema.validate(
                 response.json(), schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
             )

@@ -54,6 +54,9 @@ class ReadApi(FastAPI):
             document["components"]["securitySchemes"] = {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
             }
+            # FastAPI's own form of a refusal, which no answer of ours has.
+            for name in ("HTTPValidationError", "ValidationError"):
+                document["components"]["schemas"].pop(name, None)
             for path, operations in document["paths"].items():
                 for operation in operations.values():
                     _finish(operation, protected=path.startswith(BASE_PATH))
@@ -83,6 +86,8 @@ def build_app(
 def _finish(operation: dict[str, Any], *, protected: bool) -> None:
     if protected:
         operation["security"] = [{"bearer": []}]
+    if PROBLEM_MEDIA_TYPE not in operation["responses"].get("422", {}).get("content", {}):
+        operation["responses"].pop("422", None)
     for status, answer in operation["responses"].items():
         content = answer.get("content", {})
         if PROBLEM_MEDIA_TYPE in content:

@@ -27,6 +27,8 @@ NDJSON = "application/x-ndjson"
 
 #: Answers are one caller's: shared caches keep nothing, and a browser asks whether its copy still holds.
 PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
+#: The same where the Accept header chooses the format.
+NEGOTIATED = {**PRIVATE, "Vary": "Authorization, Accept"}
 
 #: What a spreadsheet takes for the beginning of a formula.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import StreamingResponse
 
-from meter.api.bodies import CSV, NDJSON, PRIVATE, csv_header, csv_rows, ndjson_lines
+from meter.api.bodies import CSV, NDJSON, NEGOTIATED, csv_header, csv_rows, ndjson_lines
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -67,15 +67,13 @@ async def export_response(
     # What is recorded from now on is left out, or an export could run after a backfill for ever.
     recorded_by = await history.now()
     chunks = _chunks(history, wanted, after, limit, recorded_by)
-    nothing: Sequence[UsageEntry] = ()
-    first = await anext(chunks, nothing)
+    first = await anext(chunks)
     write, header, media_type = _WRITERS[chosen]
     name = f"usage-{wanted.org_id.replace(':', '_')}.{chosen}"
     return StreamingResponse(
         _stream(header, first, chunks, write),
         headers={
-            **PRIVATE,
-            "Vary": "Authorization, Accept",
+            **NEGOTIATED,
             "Content-Disposition": f'attachment; filename="{name}"',
         },
         media_type=media_type,
@@ -94,9 +92,12 @@ async def _stream(
     rest: AsyncIterator[Sequence[UsageEntry]],
     write: Callable[[Sequence[UsageEntry]], bytes],
 ) -> AsyncIterator[bytes]:
-    yield header + write(first)
+    # Nothing is never sent: a chunk of no bytes is how HTTP ends a response.
+    if header or first:
+        yield header + write(first)
     async for chunk in rest:
-        yield write(chunk)
+        if chunk:
+            yield write(chunk)
 
 
 async def _chunks(
@@ -110,8 +111,7 @@ async def _chunks(
     while left is None or left > 0:
         size = CHUNK_ENTRIES if left is None else min(left, CHUNK_ENTRIES)
         chunk = await history.page(wanted, after=after, recorded_by=recorded_by, limit=size)
-        if chunk:
-            yield chunk
+        yield chunk
         if len(chunk) < size:
             return
         after = chunk[-1].position

@@ -103,7 +103,7 @@ class Problem(Exception):
             body["errors"] = self.faults
         return Response(
             msgspec.json.encode(body),
-            status_code=STATUS[self.kind],
+            status_code=int(STATUS[self.kind]),
             headers={"Cache-Control": "no-store", **self.headers},
             media_type=PROBLEM_MEDIA_TYPE,
         )

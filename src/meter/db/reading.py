@@ -29,11 +29,12 @@ class ReadTookTooLong(MeterError):
     retryable = True
 
 
-async def open_reader(dsn: str) -> asyncpg.Pool:
+async def open_reader(dsn: str, *, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS) -> asyncpg.Pool:
     """Open connections that act as ``meter_reader`` and refuse every write.
 
     Args:
         dsn: the database or a replica of it.
+        statement_timeout_ms: the server gives up a read after this.
 
     Returns:
         The pool; nothing is connected before it is needed.
@@ -46,7 +47,7 @@ async def open_reader(dsn: str) -> asyncpg.Pool:
         "meter_reader",
         max_connections=READER_MAX_CONNECTIONS,
         read_only=True,
-        statement_timeout_ms=STATEMENT_TIMEOUT_MS,
+        statement_timeout_ms=statement_timeout_ms,
     )
 
 

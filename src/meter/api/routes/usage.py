@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from meter.api.access import Access, MemberOrOwn, gateways_of
 from meter.api.authentication import BASE_PATH
-from meter.api.bodies import json_response
+from meter.api.bodies import NEGOTIATED, json_response
 from meter.api.cursors import encode_position
 from meter.api.exports import export_response, wanted_format
 from meter.api.parameters import (
@@ -49,7 +49,7 @@ async def events(request: Request, access: MemberOrOwn, query: Annotated[Entries
     found = await history.page(wanted, after=query.after, limit=limit + 1)
     items = found[:limit]
     next_cursor = encode_position(items[-1].position) if len(found) > limit else None
-    return json_response({"items": items, "next_cursor": next_cursor})
+    return json_response({"items": items, "next_cursor": next_cursor}, NEGOTIATED)
 
 
 @router.get(

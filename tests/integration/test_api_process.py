@@ -1,0 +1,128 @@
+"""``meter api`` as a process: what it needs to start, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import asyncpg
+import httpx
+import pytest
+from tests.read_api import BASE_PATH, ISSUER, Issuer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.private_servers import FreshDatabase
+
+DEADLINE_S = 30
+
+
+@asynccontextmanager
+async def meter_api(**settings: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """``python -m meter api`` with settings of its own and no others."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("METER_")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "meter",
+        "api",
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**inherited, "METER_LOG_FORMAT": "json", **settings},
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def ports(process: asyncio.subprocess.Process) -> tuple[int, int]:
+    """Wait until it serves; its public port and that of its metrics."""
+    assert process.stderr is not None
+    async with asyncio.timeout(DEADLINE_S):
+        while line := await process.stderr.readline():
+            if b'"serving"' in line:
+                said = httpx.Response(200, content=line).json()
+                return said["port"], said["metrics_port"]
+    raise AssertionError("it ended before it served")
+
+
+async def test_it_serves_until_sigterm_and_finishes_what_is_under_way(
+    database: FreshDatabase, tmp_path: Path
+) -> None:
+    issuer = Issuer(tmp_path / "jwks.json")
+    connection = await asyncpg.connect(database.dsn)
+    await connection.execute("select create_organization('acme')")
+    await connection.execute("select add_organization_member('acme', 'ann', 'member')")
+    settings = {
+        "METER_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/not-this-one",
+        "METER_READ_DATABASE_URL": database.dsn,
+        "METER_TOKEN_ISSUER": ISSUER,
+        "METER_TOKEN_JWKS_FILE": str(issuer.jwks_file),
+        "METER_API_PORT": "0",
+        "METER_API_METRICS_PORT": "0",
+    }
+    async with meter_api(**settings) as process, httpx.AsyncClient(timeout=DEADLINE_S) as http:
+        port, metrics_port = await ports(process)
+        url = f"http://127.0.0.1:{port}{BASE_PATH}/credits/acme"
+        headers = {"Authorization": f"Bearer {issuer.token('ann')}"}
+        assert (await http.get(url, headers=headers)).json()["org_id"] == "acme"
+        metrics = await http.get(f"http://127.0.0.1:{metrics_port}/metrics")
+        assert "meter_http_requests_total" in metrics.text
+        assert 'meter_build_info{role="api"' in metrics.text
+
+        async with connection.transaction():
+            await connection.execute("lock table organization_credit_pools")
+            under_way = asyncio.create_task(http.get(url, headers=headers))
+            await blocked(connection)
+            process.send_signal(signal.SIGTERM)
+        assert (await under_way).status_code == 200
+        async with asyncio.timeout(DEADLINE_S):
+            _, errors = await process.communicate()
+    assert (process.returncode, b"Traceback" in errors) == (0, False)
+    await connection.close()
+
+
+async def blocked(connection: asyncpg.Connection) -> None:
+    """Wait until a statement of the API waits for our lock."""
+    async with asyncio.timeout(DEADLINE_S):
+        waiting = 0
+        while not waiting:
+            waiting = await connection.fetchval("select count(*) from pg_locks where not granted")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"METER_DATABASE_URL": "postgresql://x@127.0.0.1/x"}, "METER_TOKEN_ISSUER"),
+        (
+            {"METER_DATABASE_URL": "postgresql://x@127.0.0.1/x", "METER_TOKEN_ISSUER": "i"},
+            "METER_TOKEN_JWKS_FILE",
+        ),
+        ({"METER_TOKEN_ISSUER": "i", "METER_TOKEN_JWKS_FILE": "absent.json"}, "METER_TOKEN_JWKS_FILE"),
+    ],
+)
+async def test_what_is_missing_is_said_in_one_sentence(settings: dict[str, str], said: str) -> None:
+    async with meter_api(**settings) as process, asyncio.timeout(DEADLINE_S):
+        _, errors = await process.communicate()
+    assert process.returncode in (1, 2)
+    assert said in errors.decode()
+    assert "Traceback" not in errors.decode()
+    assert len(errors.decode().strip().splitlines()) == 1
+
+
+async def test_without_a_database_url_it_says_what_to_set(tmp_path: Path) -> None:
+    issuer = Issuer(tmp_path / "jwks.json")
+    settings = {"METER_TOKEN_ISSUER": ISSUER, "METER_TOKEN_JWKS_FILE": str(issuer.jwks_file)}
+    async with meter_api(**settings) as process, asyncio.timeout(DEADLINE_S):
+        _, errors = await process.communicate()
+    assert process.returncode in (1, 2)
+    assert "METER_DATABASE_URL" in errors.decode()

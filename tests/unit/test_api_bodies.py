@@ -1,0 +1,77 @@
+"""What goes out: exact amounts, formats by the Accept header, spans of a series."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from meter.api.bodies import plain
+from meter.api.exports import wanted_format
+from meter.api.series import BUCKETS_MAX, bucket_starts
+
+if TYPE_CHECKING:
+    from meter.db.usage_summary import Interval
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        ("0E-9", "0"),
+        ("1E-9", "0.000000001"),
+        ("12.500000", "12.5"),
+        ("-5.000000", "-5"),
+        ("1E+30", "1" + "0" * 30),
+    ],
+)
+def test_amounts_are_plain_strings_at_any_depth(amount: str, text: str) -> None:
+    assert plain({"a": [(Decimal(amount),)]}) == {"a": [[text]]}
+
+
+@pytest.mark.parametrize(
+    ("accept", "chosen"),
+    [
+        (None, "json"),
+        ("", "json"),
+        ("text/csv", "csv"),
+        ("TEXT/CSV; charset=utf-8", "csv"),
+        ("application/ndjson", "ndjson"),
+        ("text/csv;q=0.2, application/x-ndjson;q=0.9", "ndjson"),
+        ("text/csv;q=nonsense", "json"),
+        ("text/csv;q=nan", "json"),
+        (";;,,q=1", "json"),
+        ("image/png", "json"),
+    ],
+)
+def test_the_best_format_that_is_accepted_is_chosen(accept: str | None, chosen: str) -> None:
+    assert wanted_format(None, accept) == chosen
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("interval", "start", "end", "starts"),
+    [
+        ("hour", "2026-01-01T10:59:59", "2026-01-01T12:00", ["2026-01-01T10:00", "2026-01-01T11:00"]),
+        ("hour", "2026-01-01T10:00", "2026-01-01T10:00:00.000001", ["2026-01-01T10:00"]),
+        ("day", "2024-02-28T12:00", "2024-03-01T00:00", ["2024-02-28", "2024-02-29"]),
+        ("week", "2026-01-01", "2026-01-12T00:00", ["2025-12-29", "2026-01-05"]),
+        ("month", "2025-12-31", "2026-02-01T00:00:01", ["2025-12-01", "2026-01-01", "2026-02-01"]),
+        ("month", "9999-11-30", "9999-12-31T23:59", ["9999-11-01", "9999-12-01"]),
+    ],
+)
+def test_spans_begin_on_the_calendars_lines(
+    interval: Interval, start: str, end: str, starts: list[str]
+) -> None:
+    assert bucket_starts(at(start), at(end), interval) == [at(text) for text in starts]
+
+
+def test_a_thousand_spans_are_the_most() -> None:
+    start = at("2026-01-01")
+    last = start.replace(hour=0).timestamp() + BUCKETS_MAX * 3_600
+    assert len(bucket_starts(start, datetime.fromtimestamp(last, UTC), "hour") or []) == BUCKETS_MAX
+    assert bucket_starts(start, datetime.fromtimestamp(last + 1, UTC), "hour") is None
