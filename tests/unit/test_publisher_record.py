@@ -169,6 +169,22 @@ def test_an_amount_of_more_zeros_than_places_is_judged_by_its_value() -> None:
     assert (event.data.credits, event.data.quantity) == (Decimal(1000), Decimal(2))
 
 
+def test_a_decimal_in_the_metadata_is_a_number_that_can_be_priced() -> None:
+    sender = publisher()
+    sender.record("acme", "alice", "llm", metadata={"input_tokens": Decimal("1200.5"), "output_tokens": 3})
+    (event,) = recorded(sender)
+    assert event.data.metadata == {"input_tokens": Decimal("1200.5"), "output_tokens": 3}
+
+
+@pytest.mark.parametrize(
+    "number",
+    [float("nan"), float("-inf"), Decimal("NaN"), Decimal("Infinity"), 10**309, [{"deep": float("nan")}]],
+)
+def test_a_number_that_json_or_the_database_cannot_hold_is_refused(number: object) -> None:
+    with pytest.raises(InvalidUsageEvent, match="metadata"):
+        publisher().record("acme", "alice", "llm", metadata={"number": number})
+
+
 def test_a_written_event_is_forwarded_byte_for_byte() -> None:
     sender = publisher()
     event = (

@@ -7,25 +7,22 @@ whatever does not plainly pass is judged by ``meter.events``, the contract itsel
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal
+from math import isfinite
+from typing import Literal
 
 import msgspec
 
 from meter.errors import InvalidUsageEvent
 from meter.events import CONTENT_TYPE_EVENT, EVENT_TYPE, decode_message
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 Amount = Decimal | int | str
 KeySource = Literal["platform", "byok"]
 
 #: An event this small cannot hold metadata over its limit of 8 KiB, whatever the rest of it is.
 _SURELY_SMALL_BYTES = 8_000
-#: Objects and arrays an event may open before its nesting has to be looked at; an event itself opens three.
-_SURELY_SHALLOW_OPENINGS = 12
 #: How JSON writes a NUL, which PostgreSQL cannot store.
 _ENCODED_NUL = b"\\u0000"
 #: As a number, which bytes find three times as fast as a string of one byte.
@@ -34,7 +31,8 @@ _BACKSLASH = ord("\\")
 _plain_org_id = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,35}").fullmatch
 _plain_amount = re.compile(r"[0-9]{1,14}(\.[0-9]{1,6})?").fullmatch
 _AMOUNT_LIMIT = 10**14
-_SCALAR_TYPES = frozenset({str, int, float, bool, type(None)})
+#: The contract takes numbers in metadata up to the largest double; nobody counts tokens beyond this one.
+_PLAIN_INTEGER_LIMIT = 10**18
 _EXACT_TYPES = frozenset({int, Decimal, str})
 _RESERVED_ORG_IDS = frozenset({"user", "org", "system", "deduct"})
 
@@ -70,7 +68,8 @@ class OutgoingEvent(msgspec.Struct, gc=False):
 _seen_names: set[tuple[str, str, str, str | None, str | None]] = set()
 #: About 2 MB.
 _SEEN_NAMES_MAX = 10_000
-_encoder = msgspec.json.Encoder()
+#: A decimal in the metadata is a number there, too: as a string it would not be priced.
+_encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def encode(event: OutgoingEvent, *, own_identity: bool) -> bytes:
@@ -171,14 +170,18 @@ def _is_plain_amount(amount: Amount) -> bool:
 
 
 def _is_plain_metadata(metadata: Mapping[str, object], encoded: bytes) -> bool:
-    return (
-        type(metadata) is dict
-        and len(encoded) <= _SURELY_SMALL_BYTES
-        and (
-            _SCALAR_TYPES.issuperset(map(type, metadata.values()))
-            or encoded.count(b"{") + encoded.count(b"[") <= _SURELY_SHALLOW_OPENINGS
-        )
-    )
+    if type(metadata) is not dict or len(encoded) > _SURELY_SMALL_BYTES:
+        return False
+    for value in metadata.values():
+        kind = type(value)
+        if kind is str or kind is bool or value is None:
+            continue
+        if kind is int and -_PLAIN_INTEGER_LIMIT < value < _PLAIN_INTEGER_LIMIT:
+            continue
+        if kind is float and isfinite(value):
+            continue
+        return False
+    return True
 
 
 def _refuse_wrong_types(event: OutgoingEvent) -> None:
@@ -203,6 +206,17 @@ def _refuse_wrong_types(event: OutgoingEvent) -> None:
             raise InvalidUsageEvent(
                 f"{field} is a {type(amount).__name__}; amounts are exact: give a Decimal, an int or a str"
             )
+    if not _has_finite_numbers(data.metadata):
+        raise InvalidUsageEvent("metadata holds NaN or Infinity, which JSON cannot")
+
+
+def _has_finite_numbers(value: object) -> bool:
+    # They would be written as null, or as no JSON at all.
+    if isinstance(value, float | Decimal):
+        return isfinite(value)
+    if isinstance(value, Mapping):
+        return all(map(_has_finite_numbers, value.values()))
+    return not isinstance(value, list | tuple | set | frozenset) or all(map(_has_finite_numbers, value))
 
 
 def _without_values(error: Exception) -> str:

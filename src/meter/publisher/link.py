@@ -1,8 +1,4 @@
-"""One AMQP connection with one confirming channel; it is built anew rather than mended.
-
-This uses aiormq, the protocol library below aio-pika, because it lets us own the socket: a connection whose
-peer is silently gone can only be dropped by aborting its transport; closing waits for bytes nobody will read.
-"""
+"""One connection to the broker with one confirming channel; it is built anew rather than mended."""
 
 from __future__ import annotations
 
@@ -14,9 +10,9 @@ from urllib.parse import urlsplit
 
 import aiormq
 import aiormq.abc
-from aiormq.connection import TCPTransportFactory, TLSTransportFactory
 
-from meter.errors import ConfigurationError, MeterError
+from meter.amqp import CONNECT_SECONDS, BrokerLost, broker_connection, look_at, said
+from meter.errors import ConfigurationError
 from meter.events import CONTENT_TYPE_BATCH, encode_batch
 
 if TYPE_CHECKING:
@@ -25,13 +21,9 @@ if TYPE_CHECKING:
     from meter.publisher.outbox import Message
 
 EXCHANGE = "meter.usage"
-#: How long opening the connection and its channel may take, in seconds; a half-open network never answers.
-CONNECT_SECONDS = 10.0
 #: How long a confirm may take, in seconds, before the connection is given up. A healthy quorum queue needs
 #: milliseconds, one that elects a leader seconds; a needless reconnect costs only duplicates.
 CONFIRM_SECONDS = 30.0
-#: How long the good-bye to a healthy broker may take, in seconds.
-_GOODBYE_SECONDS = 1.0
 _PERSISTENT = 2
 
 
@@ -57,17 +49,14 @@ def place_of(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
 
 
-class BrokerLost(MeterError):
-    """The broker cannot be reached; what was on its way may or may not have arrived."""
-
-    retryable = True
-
-
 class Link:
     """An open connection, ready to publish."""
 
     def __init__(
-        self, connection: aiormq.Connection, channel: aiormq.abc.AbstractChannel, confirm_seconds: float
+        self,
+        connection: aiormq.abc.AbstractConnection,
+        channel: aiormq.abc.AbstractChannel,
+        confirm_seconds: float,
     ) -> None:
         self._connection = connection
         self._channel = channel
@@ -94,7 +83,7 @@ class Link:
                 ),
             )
         )
-        publishing.add_done_callback(_looked_at)
+        publishing.add_done_callback(look_at)
         try:
             await self._until_confirmed(publishing)
         finally:
@@ -110,7 +99,7 @@ class Link:
         done, _ = await asyncio.wait(closings, return_when=asyncio.FIRST_COMPLETED)
         closing = done.pop()
         reason = None if closing.cancelled() else closing.exception()
-        raise BrokerLost(_said(reason))
+        raise BrokerLost(said(reason))
 
     async def _until_confirmed(self, publishing: asyncio.Future[Any]) -> None:
         while not (await asyncio.wait({publishing}, timeout=self._confirm_seconds))[0]:
@@ -126,7 +115,7 @@ class Link:
             return
         if isinstance(failure, aiormq.DeliveryError):
             raise failure
-        raise BrokerLost(_said(failure)) from failure
+        raise BrokerLost(said(failure)) from failure
 
     async def _is_blocked(self) -> bool:
         # A broker that is short of memory or disk says so and stops reading.
@@ -149,72 +138,21 @@ async def connected(url: str, *, name: str, confirm_seconds: float = CONFIRM_SEC
     Raises:
         BrokerLost: it could not be opened.
     """
-    transport = _Transport(tls=urlsplit(url).scheme == "amqps")
-    connection = aiormq.Connection(
-        url, transport_factory=transport, client_properties={"connection_name": name}
-    )
-    try:
-        yield await _opened(connection, confirm_seconds)
-    finally:
-        await _closed(connection, transport)
+    async with broker_connection(url, name=name) as connection:
+        yield Link(connection, await _confirming_channel(connection), confirm_seconds)
 
 
-async def _closed(connection: aiormq.Connection, transport: _Transport) -> None:
-    # Closing cannot be cancelled: aiormq still waits then for the socket to drain, which a silent peer never
-    # lets it. It ends as soon as the socket is gone.
-    closing = asyncio.ensure_future(connection.close())
-    closing.add_done_callback(_looked_at)
-    try:
-        await asyncio.wait({closing}, timeout=_GOODBYE_SECONDS)
-    finally:
-        transport.abort()
-    await asyncio.wait({closing}, timeout=_GOODBYE_SECONDS)
-
-
-async def _opened(connection: aiormq.Connection, confirm_seconds: float) -> Link:
-    opening = asyncio.ensure_future(_open_channel(connection))
-    opening.add_done_callback(_looked_at)
+async def _confirming_channel(connection: aiormq.abc.AbstractConnection) -> aiormq.abc.AbstractChannel:
+    opening = asyncio.ensure_future(connection.channel(publisher_confirms=True))
+    opening.add_done_callback(look_at)
     try:
         done, _ = await asyncio.wait({opening}, timeout=CONNECT_SECONDS)
     finally:
         opening.cancel()
     if not done:
-        raise BrokerLost(f"the broker did not answer for {CONNECT_SECONDS:g} s")
+        raise BrokerLost(f"the broker opened no channel for {CONNECT_SECONDS:g} s")
     if opening.cancelled():
-        raise BrokerLost("the connection was closed while it was opened")
+        raise BrokerLost("the connection was closed while its channel was opened")
     if (failure := opening.exception()) is not None:
-        raise BrokerLost(_said(failure)) from failure
-    return Link(connection, opening.result(), confirm_seconds)
-
-
-async def _open_channel(connection: aiormq.Connection) -> aiormq.abc.AbstractChannel:
-    await connection.connect()
-    return await connection.channel(publisher_confirms=True)
-
-
-def _looked_at(task: asyncio.Future[Any]) -> None:
-    # Nobody waits any more when our own task was cancelled; asyncio would log the failure as never retrieved.
-    if not task.cancelled():
-        task.exception()
-
-
-def _said(reason: BaseException | None) -> str:
-    if reason is None or isinstance(reason, asyncio.CancelledError):
-        return "the connection was closed"
-    return f"{type(reason).__name__}: {reason}"
-
-
-class _Transport(aiormq.TransportFactory):
-    """Remembers the socket of a connection, so that it can be dropped without a handshake."""
-
-    def __init__(self, *, tls: bool) -> None:
-        self._factory = TLSTransportFactory() if tls else TCPTransportFactory()
-        self._writer: asyncio.StreamWriter | None = None
-
-    async def create(self, url: Any, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        reader, self._writer = await self._factory.create(url, **kwargs)
-        return reader, self._writer
-
-    def abort(self) -> None:
-        if self._writer is not None:
-            self._writer.transport.abort()
+        raise BrokerLost(said(failure)) from failure
+    return opening.result()

@@ -1,0 +1,147 @@
+"""A connection to the broker, made by aio-pika, that can always be dropped.
+
+Never its robust mode, which is known to come back without consumers: what is lost is dropped and built anew
+by whoever holds it. Channels are those of the protocol library below aio-pika; they cost less a message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import aio_pika
+from aio_pika.abc import ConnectionParameter
+from aiormq import TransportFactory
+from aiormq.connection import TCPTransportFactory, TLSTransportFactory
+from yarl import URL
+
+from meter.errors import MeterError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from aiormq.abc import AbstractConnection
+
+#: How long opening a connection may take, in seconds; a half-open network never answers.
+CONNECT_SECONDS = 10.0
+#: How long the good-bye to a healthy broker may take, in seconds.
+_GOODBYE_SECONDS = 1.0
+
+
+class BrokerLost(MeterError):
+    """The broker cannot be reached; what was on its way may or may not have arrived."""
+
+    retryable = True
+
+
+@asynccontextmanager
+async def broker_connection(
+    url: str, *, name: str, heartbeat_seconds: int | None = None
+) -> AsyncIterator[AbstractConnection]:
+    """Open a connection for as long as the context lasts.
+
+    Args:
+        url: ``amqp://`` or ``amqps://``; parameters (``heartbeat``, ``cafile``, …) in its query count before
+            what is said here.
+        name: what the broker's operators see as the connection's name.
+        heartbeat_seconds: a peer that says nothing for so long may be gone; the broker's wish where None.
+
+    Yields:
+        The connection; its ``closing`` ends when it is lost.
+
+    Raises:
+        BrokerLost: it could not be opened.
+    """
+    address = URL(url)
+    if heartbeat_seconds is not None and "heartbeat" not in address.query:
+        address = address.update_query(heartbeat=heartbeat_seconds)
+    transport = _Transport(tls=address.scheme == "amqps")
+    connection = _Connection(
+        address, transport_factory=transport, client_properties={"connection_name": name}
+    )
+    try:
+        yield await _opened(connection)
+    finally:
+        await _closed(connection, transport)
+
+
+def said(reason: BaseException | None) -> str:
+    """Put into words why a connection or channel ended.
+
+    Args:
+        reason: what it ended with; None or a cancelling when nothing was said.
+
+    Returns:
+        Words for a log line.
+    """
+    if reason is None or isinstance(reason, asyncio.CancelledError):
+        return "the connection was closed"
+    return f"{type(reason).__name__}: {reason}"
+
+
+def look_at(task: asyncio.Future[Any]) -> None:
+    """Take note of how a task ended that nobody waits for any more; asyncio would log it as never retrieved.
+
+    Args:
+        task: a task that is done.
+    """
+    if not task.cancelled():
+        task.exception()
+
+
+async def _opened(connection: _Connection) -> AbstractConnection:
+    opening = asyncio.ensure_future(connection.connect())
+    opening.add_done_callback(look_at)
+    try:
+        done, _ = await asyncio.wait({opening}, timeout=CONNECT_SECONDS)
+    finally:
+        opening.cancel()
+    if not done:
+        raise BrokerLost(f"the broker did not answer for {CONNECT_SECONDS:g} s")
+    if opening.cancelled() or connection.transport is None:
+        raise BrokerLost("the connection was closed while it was opened")
+    if (failure := opening.exception()) is not None:
+        raise BrokerLost(said(failure)) from failure
+    return connection.transport.connection
+
+
+async def _closed(connection: _Connection, transport: _Transport) -> None:
+    # Closing cannot be cancelled: it still waits then for the socket to drain, which a silent peer never lets
+    # it. It ends as soon as the socket is gone.
+    closing = asyncio.ensure_future(connection.close())
+    closing.add_done_callback(look_at)
+    try:
+        await asyncio.wait({closing}, timeout=_GOODBYE_SECONDS)
+    finally:
+        transport.abort()
+    await asyncio.wait({closing}, timeout=_GOODBYE_SECONDS)
+
+
+class _Transport(TransportFactory):
+    """Remembers the socket of a connection, so that it can be dropped without a handshake."""
+
+    def __init__(self, *, tls: bool) -> None:
+        self._factory = TLSTransportFactory() if tls else TCPTransportFactory()
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def create(self, url: Any, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, self._writer = await self._factory.create(url, **kwargs)
+        return reader, self._writer
+
+    def abort(self) -> None:
+        if self._writer is not None:
+            self._writer.transport.abort()
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+class _Connection(aio_pika.Connection):
+    """Hands the transport on to the protocol library."""
+
+    PARAMETERS = (
+        *aio_pika.Connection.PARAMETERS,
+        ConnectionParameter(name="transport_factory", parser=_as_it_is, is_kwarg=True),
+    )
