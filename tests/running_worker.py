@@ -165,6 +165,12 @@ class UsageSide:
             for body, content_type in bodies:
                 tasks.create_task(send(body, content_type))
 
+    async def publish_with(self, properties: spec.Basic.Properties, body: bytes) -> None:
+        """Publish one message with properties of the test's own."""
+        await self._channel.basic_publish(
+            body, exchange=USAGE_EXCHANGE, routing_key="acme", properties=properties
+        )
+
     async def publish_events(self, events: Iterable[bytes]) -> None:
         """Publish events one a message."""
         await self.publish((event, CONTENT_TYPE_EVENT) for event in events)

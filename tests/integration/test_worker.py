@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
+from pamqp.commands import Basic
 from tests.malformed import MALFORMED, body
 from tests.running_worker import Ledger, UsageSide, ledger, running_worker, until, usage_side
 
@@ -15,6 +16,7 @@ from meter.events import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from pamqp.common import FieldValue
     from tests.private_servers import Broker, FreshDatabase
 
 
@@ -122,3 +124,25 @@ async def test_a_whole_message_keeps_its_content_type_and_an_element_can_be_repl
         letters = await services.dead_letters(2)
     types = {letter.body: letter.header.properties.content_type for letter in letters}
     assert types == {b"[]": charset, element: CONTENT_TYPE_EVENT}
+
+
+async def test_a_message_whose_properties_cannot_be_read_is_a_dead_letter_like_any_other(
+    database: FreshDatabase, broker: Broker, books: Ledger, services: UsageSide
+) -> None:
+    async with running_worker(database.dsn, broker.worker_url) as worker:
+        await worker.says("consuming")
+        await services.publish_events([body("acme", 1)])
+        await services.publish_with(UnreadableProperties(content_type="application/json"), body("acme", 2))
+        await services.publish_events([body("acme", 3)])
+        (letter,) = await services.dead_letters(1)
+        assert letter.body == body("acme", 2)
+        assert letter.header.properties.headers["meter-reason"] == "unsupported_content_type"
+        assert await books.settled(2) == {"charged": 2}
+        await until(worker.is_ready, bool)
+
+
+class UnreadableProperties(Basic.Properties):
+    """Properties with a content type that is not UTF-8, which the broker passes on."""
+
+    def encode_property(self, name: str, value: FieldValue) -> bytes:
+        return b"\x03a\xffb" if name == "content_type" else super().encode_property(name, value)

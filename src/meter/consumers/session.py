@@ -13,6 +13,7 @@ from meter.consumers.consumption import BrokerLost, Consumption, closing_reason
 from meter.consumers.dead_letters import DeadLetters
 from meter.consumers.settler import Settler
 from meter.consumers.topology import DEAD_QUEUE, USAGE_QUEUE, declare_topology, queue_depth
+from meter.consumers.transport import GuardedTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -96,7 +97,7 @@ class Session:
 
 @contextlib.asynccontextmanager
 async def open_session(
-    url: str, settings: Settings, settlement: Settle, metrics: WorkerMetrics
+    url: str, settings: Settings, settlement: Settle, metrics: WorkerMetrics, *, guarded: bool = False
 ) -> AsyncIterator[Session]:
     """Connect, make sure the topology is there, and close everything in the end.
 
@@ -105,6 +106,7 @@ async def open_session(
         settings: bounds and sizes.
         settlement: settles batches, patiently.
         metrics: of the worker.
+        guarded: whether properties that cannot be decoded are taken out of messages.
 
     Yields:
         The session, not consuming yet.
@@ -114,7 +116,7 @@ async def open_session(
         ConfigurationError: topology is missing and this broker user may not declare it.
     """
     async with (
-        _connected(url, "meter worker") as delivering,
+        _connected(url, "meter worker", guarded=guarded) as delivering,
         _connected(url, "meter worker control") as control,
     ):
         await declare_topology(control)
@@ -124,12 +126,12 @@ async def open_session(
 
 
 @contextlib.asynccontextmanager
-async def _connected(url: str, name: str) -> AsyncIterator[AbstractConnection]:
+async def _connected(url: str, name: str, *, guarded: bool = False) -> AsyncIterator[AbstractConnection]:
     address = URL(url).update_query(name=name)
     if "heartbeat" not in address.query:
         address = address.update_query(heartbeat=HEARTBEAT_S)
     async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-        connection = await aiormq.connect(address)
+        connection = await aiormq.connect(address, transport_factory=GuardedTransport() if guarded else None)
     try:
         yield connection
     finally:
