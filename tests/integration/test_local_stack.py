@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -15,63 +14,10 @@ import httpx
 import psutil
 import pytest
 from tests.private_servers import processes_in, throwaway_folder
+from tests.running_stack import RunningStack, start
 
 if TYPE_CHECKING:
-    from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator, Mapping
-    from pathlib import Path
-
-#: Two machines' worth of patience; a second start is measured on its own.
-START_SECONDS = 120
-STOP_SECONDS = 15
-
-
-class RunningStack:
-    """A ``meter up`` and what it says."""
-
-    def __init__(self, process: Process, folder: Path) -> None:
-        self.process = process
-        self.folder = folder
-        self.said = ""
-
-    async def says(self, pattern: str, seconds: float = START_SECONDS) -> re.Match[str]:
-        """Wait until it says something; what it has said before counts as well."""
-        assert self.process.stdout is not None
-        async with asyncio.timeout(seconds):
-            while (found := re.search(pattern, self.said)) is None:
-                line = await self.process.stdout.readline()
-                assert line, f"it ended: {self.said}"
-                self.said += line.decode()
-        return found
-
-    async def stop(self, number: signal.Signals = signal.SIGINT) -> str:
-        """Ask it to stop; returns the rest of what it says."""
-        assert self.process.stdout is not None
-        if self.process.returncode is None:
-            self.process.send_signal(number)
-        async with asyncio.timeout(STOP_SECONDS):
-            self.said += (await self.process.stdout.read()).decode()
-            await self.process.wait()
-        return self.said
-
-
-def environment(folder: Path, **told: str) -> Mapping[str, str]:
-    # Nothing that the caller is told about other servers may reach the stack of the test.
-    kept = {name: text for name, text in os.environ.items() if not name.startswith("METER_")}
-    if "METER_CACHE_DIR" in os.environ:
-        kept["METER_CACHE_DIR"] = os.environ["METER_CACHE_DIR"]
-    return kept | {"METER_STATE_DIR": str(folder)} | told
-
-
-async def start(folder: Path, *arguments: str, **told: str) -> RunningStack:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "meter", "up", *arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env=environment(folder, **told),
-        start_new_session=True,
-    )
-    return RunningStack(process, folder)
+    from collections.abc import AsyncIterator
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +50,7 @@ async def test_everything_it_names_answers(stack: RunningStack) -> None:
 
 async def test_a_second_one_on_the_same_folder_says_so_and_fails(stack: RunningStack) -> None:
     second = await start(stack.folder)
-    said = await second.stop(signal.SIGCONT)
+    said = await second.ends()
     assert second.process.returncode == 1
     assert "already running" in said
     assert said.strip().count("\n") == 0
@@ -145,7 +91,7 @@ async def test_a_killed_one_leaves_nothing_running_and_the_next_one_starts() -> 
         await first.says(r"curl .*")
         left = processes_in(folder)
         first.process.kill()
-        await first.stop()
+        await first.ends()
         _, alive = await asyncio.to_thread(psutil.wait_procs, left, 30)
         assert alive == []
         second = await start(folder, "--fresh")
@@ -162,7 +108,7 @@ async def test_addresses_of_other_servers_replace_the_embedded_ones_and_are_not_
             METER_DATABASE_URL="postgresql://someone:s3cret@127.0.0.1:1/meter",
             METER_AMQP_URL="amqp://someone:s3cret@127.0.0.1:1/meter",
         )
-        said = await running.stop(signal.SIGCONT)
+        said = await running.ends()
         assert running.process.returncode == 1
         assert "s3cret" not in said
         assert "Traceback" not in said
