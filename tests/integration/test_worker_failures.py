@@ -206,6 +206,7 @@ async def test_a_dead_letter_queue_that_was_deleted_is_made_again_by_who_may(
         (await broker.api.delete(f"queues/{broker.vhost}/meter.dead")).raise_for_status()
         await services.publish_events([b"not json", body("acme", 1)])
         assert await books.settled(1) == {"charged": 1}
+        await worker.says("dead letter")
         (letter,) = await services.dead_letters(1)
         assert letter.body == b"not json"
         await until(worker.is_ready, bool)
