@@ -14,11 +14,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.read_api import AUDIENCE, ISSUER, Issuer
 
 from meter.api.key_file import KeyFile
-from meter.api.tokens import LEEWAY_S, Caller, TokenRefused
+from meter.api.tokens import LEEWAY_S, VERIFIED_MAX, Caller, TokenRefused
 from meter.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from meter.api.tokens import Tokens
 
 
 @pytest.fixture
@@ -140,10 +142,32 @@ def test_changed_keys_count_from_the_next_token_on(issuer: Issuer, tmp_path: Pat
     with pytest.raises(TokenRefused):
         tokens.caller(successor.token("ann"))
     issuer.jwks_file.write_text(json.dumps({"keys": [issuer.public_jwk(), successor.public_jwk()]}))
-    assert tokens.caller(successor.token("ann")) == tokens.caller(issuer.token("ann"))
+    token = issuer.token("ann")
+    assert tokens.caller(successor.token("ann")) == tokens.caller(token)
     issuer.jwks_file.write_text(json.dumps({"keys": [successor.public_jwk()]}))
     with pytest.raises(TokenRefused):
-        tokens.caller(issuer.token("ann"))
+        tokens.caller(token)
+
+
+def test_a_token_that_held_before_is_refused_once_it_expires(issuer: Issuer) -> None:
+    tokens = issuer.tokens()
+    token = issuer.token("ann", exp=int(time.time()) - LEEWAY_S + 2)
+    assert tokens.caller(token) == Caller("ann")
+    with pytest.raises(TokenRefused, match="expired"):
+        ask_for_ten_seconds(tokens, token)
+
+
+def ask_for_ten_seconds(tokens: Tokens, token: str) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        tokens.caller(token)
+
+
+def test_no_more_tokens_are_remembered_than_the_bound(issuer: Issuer) -> None:
+    tokens = issuer.tokens()
+    for number in range(VERIFIED_MAX + 10):
+        tokens.caller(issuer.token(f"user-{number}"))
+    assert len(tokens._verified) == VERIFIED_MAX
 
 
 @pytest.mark.parametrize("broken", ["", "{", "[]", '{"keys": []}', '{"keys": [7]}'])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from uuid_utils import uuid7
@@ -80,7 +81,9 @@ class RequestFrame:
         route = getattr(scope.get("route"), "path", _NO_ROUTE)
         status = response.status if response.status is not None else 499
         self._metrics.note(scope["method"], route, status, seconds)
-        log.info(
+        # Answers as they should be are counted, and written only where someone wants to see them all.
+        write = log.debug if status < HTTPStatus.BAD_REQUEST and response.complete else log.info
+        write(
             "request",
             method=scope["method"],
             route=route,

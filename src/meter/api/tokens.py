@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +23,10 @@ LEEWAY_S = 10
 TOKEN_MAX_CHARS = 8_192
 #: What the database can hold of a user id.
 USER_ID_MAX_CHARS = 255
+
+#: Tokens whose signature is not computed again: that would take about as long as all the rest of answering a
+#: balance, and callers send the same token for minutes.
+VERIFIED_MAX = 4_096
 
 SYSTEM_ADMIN_ROLE = "system_admin"
 
@@ -48,6 +55,16 @@ class KeySource(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """A token that held when it was last looked at closely."""
+
+    caller: Caller
+    expires_at: int
+    key_id: str | None
+    key: jwt.PyJWK
+
+
 class Tokens:
     """Checks bearer tokens of one issuer.
 
@@ -61,6 +78,7 @@ class Tokens:
         self._issuer = issuer
         self._audience = audience
         self._keys = keys
+        self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
 
     def caller(self, token: str) -> Caller:
         """Check a token.
@@ -76,15 +94,33 @@ class Tokens:
         """
         if len(token) > TOKEN_MAX_CHARS:
             raise TokenRefused("the token is too long")
-        return _caller(self._claims(token))
+        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        verified = self._verified.get(digest)
+        if verified is None or not self._holds(verified):
+            verified = self._verify(token)
+            self._remember(digest, verified)
+        return verified.caller
 
-    def _claims(self, token: str) -> dict[str, Any]:
+    def _holds(self, verified: _Verified) -> bool:
+        # The same key object: when keys are read again, every signature is checked again.
+        return (
+            time.time() < verified.expires_at + LEEWAY_S and self._keys.key(verified.key_id) is verified.key
+        )
+
+    def _remember(self, digest: bytes, verified: _Verified) -> None:
+        self._verified[digest] = verified
+        self._verified.move_to_end(digest)
+        if len(self._verified) > VERIFIED_MAX:
+            self._verified.popitem(last=False)
+
+    def _verify(self, token: str) -> _Verified:
         try:
             header = jwt.get_unverified_header(token)
-            key = self._keys.key(header.get("kid"))
+            key_id = header.get("kid")
+            key = self._keys.key(key_id)
             if key.algorithm_name != header.get("alg"):
                 raise TokenRefused("the token is signed with an algorithm that its key is not for")
-            return jwt.decode(
+            claims = jwt.decode(
                 token,
                 key,
                 algorithms=ALGORITHMS,
@@ -93,6 +129,7 @@ class Tokens:
                 leeway=LEEWAY_S,
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
+            return _Verified(_caller(claims), int(claims["exp"]), key_id, key)
         except jwt.ExpiredSignatureError:
             raise TokenRefused("the token has expired") from None
         except jwt.ImmatureSignatureError:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from meter.api.problems import PROBLEM_MEDIA_TYPE, STATUS, TITLE, TYPE_PREFIX, Kind
-from meter.api.schemas import ProblemDetails, UsageEntryPage
+from meter.api.schemas import ProblemDetails
+from meter.api.usage_schemas import UsageEntryPage
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -21,8 +21,8 @@ from meter.api.parameters import (
 )
 from meter.api.problems import Fault, Kind, Problem
 from meter.api.routes.answers import ENTRIES_ANSWERS, answers
-from meter.api.schemas import UsageSummary
 from meter.api.series import BUCKETS_MAX, bucket_starts, filled
+from meter.api.usage_schemas import UsageSummary
 from meter.credits import add
 from meter.db.usage_history import LATEST, UsageFilter
 from meter.db.usage_summary import SummaryQuestion, UsageSums
