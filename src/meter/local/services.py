@@ -26,7 +26,7 @@ class Service:
     """One of meter's own processes."""
 
     def __init__(
-        self, name: str, folder: Path, environment: Mapping[str, str], *, ready_host: str, ready_port: int
+        self, name: str, folder: Path, environment: Mapping[str, str], *, ready_at: tuple[str, int]
     ) -> None:
         """Nothing is started yet.
 
@@ -34,13 +34,12 @@ class Service:
             name: the subcommand of ``meter``.
             folder: where its log goes.
             environment: the ``METER_…`` variables it is told.
-            ready_host: the address it listens on.
-            ready_port: where it answers ``/readyz``.
+            ready_at: the address and port where it answers ``/readyz``.
         """
         self.name = name
         # What listens everywhere is asked on loopback.
-        self._ready_host = LOOPBACK if ready_host in ("0.0.0.0", "::", "") else ready_host  # noqa: S104
-        self._ready_port = ready_port
+        host, self._ready_port = ready_at
+        self._ready_host = LOOPBACK if host in ("0.0.0.0", "::", "") else host  # noqa: S104
         self._command = Command(
             name=name,
             folder=folder,

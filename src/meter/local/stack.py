@@ -110,36 +110,19 @@ class _Stack:
         self._services: list[Service] = []
 
     async def start(self) -> Addresses:
+        """Start everything; what only needs the database does not wait for the broker."""
         settings = self._settings
         ports = self._ports()
-        database, broker = await self._servers.start()
-        told = self._told_to_all(ports)
-        token = None
-        if self._servers.database_is_embedded:
-            await seed(database.admin)
-            token, trusted = self._development_token()
-            told |= trusted
-        worker = told | {
-            "METER_DATABASE_URL": database.worker,
-            "METER_AMQP_URL": broker.worker,
-        }
-        api = told | {"METER_DATABASE_URL": database.reader, "METER_READ_DATABASE_URL": database.reader}
-        logs = settings.state_dir / "logs"
-        self._services = [
-            Service(
-                "worker",
-                logs,
-                service_environment(worker),
-                ready_host=settings.worker_host,
-                ready_port=ports["worker"],
-            ),
-            Service(
-                "api", logs, service_environment(api), ready_host=settings.api_host, ready_port=ports["api"]
-            ),
-        ]
         async with asyncio.TaskGroup() as starting:
-            for service in self._services:
-                starting.create_task(self._start_service(service))
+            broker_start = starting.create_task(self._servers.start_broker())
+            reading = starting.create_task(self._start_reading(ports))
+        broker = broker_start.result()
+        database, token = reading.result()
+        await self._start_service(
+            "worker",
+            {"METER_DATABASE_URL": database.worker, "METER_AMQP_URL": broker.worker} | _told_to_all(ports),
+            (settings.worker_host, ports["worker"]),
+        )
         return Addresses(
             database=database,
             broker=broker,
@@ -148,6 +131,22 @@ class _Stack:
             worker_url=f"http://{settings.worker_host}:{ports['worker']}",
             token=token,
         )
+
+    async def _start_reading(self, ports: dict[str, int]) -> tuple[DatabaseAddresses, str | None]:
+        """Start the database and, on it, the read API; returns the addresses and a development token."""
+        database = await self._servers.start_database()
+        token, trusted = None, dict[str, str]()
+        if self._servers.database_is_embedded:
+            await seed(database.admin)
+            token, trusted = self._development_token()
+        await self._start_service(
+            "api",
+            {"METER_DATABASE_URL": database.reader, "METER_READ_DATABASE_URL": database.reader}
+            | _told_to_all(ports)
+            | trusted,
+            (self._settings.api_host, ports["api"]),
+        )
+        return database, token
 
     @contextlib.asynccontextmanager
     async def kept_running(self) -> AsyncIterator[None]:
@@ -171,8 +170,12 @@ class _Stack:
                 stopping.create_task(service.stop())
         await self._servers.stop()
 
-    async def _start_service(self, service: Service) -> None:
-        with self._display.phase(service.name, f"{service.name} is ready"):
+    async def _start_service(self, name: str, told: dict[str, str], ready_at: tuple[str, int]) -> None:
+        with self._display.phase(name, f"{name} is ready"):
+            service = Service(
+                name, self._settings.state_dir / "logs", service_environment(told), ready_at=ready_at
+            )
+            self._services.append(service)
             await service.start()
 
     def _ports(self) -> dict[str, int]:
@@ -188,9 +191,6 @@ class _Stack:
             if port not in (0, assigned[name]) and f"{name}_port" in settings.model_fields_set:
                 raise ConfigurationError(f"METER_{name.upper()}_PORT: port {port} is taken; choose another")
         return assigned
-
-    def _told_to_all(self, ports: dict[str, int]) -> dict[str, str]:
-        return {f"METER_{name.upper()}_PORT": str(port) for name, port in ports.items()}
 
     def _development_token(self) -> tuple[str | None, dict[str, str]]:
         """Trust the development issuer, unless somebody named another or strangers can reach the API."""
@@ -232,6 +232,10 @@ def _stopped_by_signals(running: asyncio.Task[None]) -> Iterator[None]:
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)
+
+
+def _told_to_all(ports: dict[str, int]) -> dict[str, str]:
+    return {f"METER_{name.upper()}_PORT": str(port) for name, port in ports.items()}
 
 
 def _first_of(group: ExceptionGroup) -> Exception:

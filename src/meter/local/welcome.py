@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meter.local.postgres_binaries import psql_program
 from meter.local.seed import ORGANIZATION, USER
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def welcome(settings: Settings, addresses: Addresses) -> str:
         ("publish to", addresses.broker.publisher if settings.amqp_url is None else "METER_AMQP_URL"),
         (
             "psql",
-            f"psql '{addresses.database.owner}'"
+            f"{psql_program()} '{addresses.database.owner}'"
             if settings.database_url is None
             else 'psql "$METER_DATABASE_URL"',
         ),
