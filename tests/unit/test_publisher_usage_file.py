@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,28 @@ def test_a_file_is_known_by_its_content(tmp_path: Path) -> None:
     assert csv.source == ndjson.source == "file:sha256:" + hashlib.sha256(b"x\ny\n").hexdigest()
     assert len(csv.source) <= 128
     assert (csv.kind, ndjson.kind, csv.lines) == ("csv", "ndjson", 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("usage.ndjson", FLAT), ("usage.csv", b"org_id,user_id,service_type,time\nacme,alice,llm,\n")],
+)
+def test_a_row_without_a_time_says_the_same_whenever_its_file_is_read(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    (row,) = rows(tmp_path, name, content)
+    os.utime(tmp_path / name, (1_700_000_000, 1_700_000_000.25))
+    (again,) = read_rows(inspect_file(tmp_path / name))
+    assert arguments(row).time is not None
+    assert arguments(again).time == datetime(2023, 11, 14, 22, 13, 20, 250_000, tzinfo=UTC)
+
+
+def test_a_file_from_the_future_has_no_usage_from_there(tmp_path: Path) -> None:
+    rows(tmp_path, "usage.ndjson", FLAT)
+    os.utime(tmp_path / "usage.ndjson", (9_000_000_000, 9_000_000_000))
+    (row,) = read_rows(inspect_file(tmp_path / "usage.ndjson"))
+    assert (time := arguments(row).time) is not None
+    assert time <= datetime.now(UTC)
 
 
 def test_a_file_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:

@@ -54,7 +54,8 @@ def publish(file: Path, kind: str | None, timeout: float | None, as_json: bool) 
     """Publish the usage in FILE (NDJSON or CSV). Publishing the same file again charges nothing.
 
     A row is a contract event, or names org_id, user_id, service_type and whatever else an event can carry;
-    in CSV, columns metadata.NAME go to the metadata. Bad rows are named and left out, and the exit code is 1.
+    in CSV, columns metadata.NAME go to the metadata. A row without a time has that of the file's last change.
+    Bad rows are named and left out, and the exit code is 1.
     """
     usage = inspect_file(file, cast("Kind | None", kind))
     done, unconfirmed = asyncio.run(_publish(usage, timeout, quiet=as_json))

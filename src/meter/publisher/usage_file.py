@@ -6,8 +6,8 @@ import csv
 import hashlib
 import re
 from dataclasses import dataclass
-from datetime import datetime  # noqa: TC003 - msgspec reads the annotations
-from decimal import Decimal  # noqa: TC003 - as above
+from datetime import UTC, datetime
+from decimal import Decimal  # noqa: TC003 - msgspec reads the annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -59,6 +59,7 @@ class UsageFile:
     kind: Kind
     source: str  #: ``file:sha256:<digest>``: the same content is the same source, wherever the file lies
     lines: int  #: for progress; a header, blank lines and line breaks in quotes make it more than the rows
+    changed_at: datetime  #: the time of rows without one: usage happens before it is written down
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +111,17 @@ def inspect_file(path: Path, kind: Kind | None = None) -> UsageFile:
         while block := file.read(_READ_BYTES):
             digest.update(block)
             lines += block.count(b"\n")
-    return UsageFile(path, kind, f"file:sha256:{digest.hexdigest()}", lines)
+    changed_at = min(datetime.fromtimestamp(path.stat().st_mtime, UTC), datetime.now(UTC))
+    return UsageFile(path, kind, f"file:sha256:{digest.hexdigest()}", lines, changed_at)
 
 
 def read_rows(file: UsageFile) -> Iterator[Row | BadRow]:
     """Read a file row by row.
 
     A flat row is identified by the file and the row's number (from 1, without the header) unless it brings an
-    id and source of its own; an event already written by the contract keeps its own.
+    id and source of its own. One without a time has that of the file's last change, not that of publishing:
+    published again it must say the same, or it would be a conflict. An event already written by the contract
+    keeps its own.
 
     Args:
         file: the file, as ``inspect_file`` found it.
@@ -205,6 +209,7 @@ def _metadata_value(cell: str) -> Any:
 def _identified(row: FlatRow, file: UsageFile, number: int) -> FlatRow:
     row.id = str(number) if row.id is None else row.id
     row.source = file.source if row.source is None else row.source
+    row.time = file.changed_at if row.time is None else row.time
     return row
 
 
