@@ -37,7 +37,11 @@ class BrokerLost(MeterError):
 
 @asynccontextmanager
 async def broker_connection(
-    url: str, *, name: str, heartbeat_seconds: int | None = None
+    url: str,
+    *,
+    name: str,
+    heartbeat_seconds: int | None = None,
+    transport_factory: TransportFactory | None = None,
 ) -> AsyncIterator[AbstractConnection]:
     """Open a connection for as long as the context lasts.
 
@@ -46,6 +50,7 @@ async def broker_connection(
             what is said here.
         name: what the broker's operators see as the connection's name.
         heartbeat_seconds: a peer that says nothing for so long may be gone; the broker's wish where None.
+        transport_factory: opens the socket; as the library would where None.
 
     Yields:
         The connection; its ``closing`` ends when it is lost.
@@ -56,7 +61,7 @@ async def broker_connection(
     address = URL(url)
     if heartbeat_seconds is not None and "heartbeat" not in address.query:
         address = address.update_query(heartbeat=heartbeat_seconds)
-    transport = _Transport(tls=address.scheme == "amqps")
+    transport = _Transport(transport_factory or plain_transport(address))
     connection = _Connection(
         address, transport_factory=transport, client_properties={"connection_name": name}
     )
@@ -64,6 +69,18 @@ async def broker_connection(
         yield await _opened(connection)
     finally:
         await _closed(connection, transport)
+
+
+def plain_transport(address: URL) -> TransportFactory:
+    """Choose how the library would open the socket.
+
+    Args:
+        address: of the broker.
+
+    Returns:
+        With TLS for ``amqps://``.
+    """
+    return TLSTransportFactory() if address.scheme == "amqps" else TCPTransportFactory()
 
 
 def said(reason: BaseException | None) -> str:
@@ -121,8 +138,8 @@ async def _closed(connection: _Connection, transport: _Transport) -> None:
 class _Transport(TransportFactory):
     """Remembers the socket of a connection, so that it can be dropped without a handshake."""
 
-    def __init__(self, *, tls: bool) -> None:
-        self._factory = TLSTransportFactory() if tls else TCPTransportFactory()
+    def __init__(self, factory: TransportFactory) -> None:
+        self._factory = factory
         self._writer: asyncio.StreamWriter | None = None
 
     async def create(self, url: Any, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -105,7 +105,8 @@ async def test_a_closed_organization_is_charged_nothing(psql: Psql) -> None:
 
 async def test_has_sufficient_credits_says_what_a_charge_would(psql: Psql) -> None:
     asked = """
-        select has_sufficient_credits('acme', 'alice', 60), has_sufficient_credits('acme', 'alice', 60.000001),
+        select has_sufficient_credits('acme', 'alice', 60),
+               has_sufficient_credits('acme', 'alice', 60.000001),
                has_sufficient_credits('acme', 'bob', 1), has_sufficient_credits('ghost', 'bob', 0)
     """
     assert await psql(asked) == "t|f|f|f"

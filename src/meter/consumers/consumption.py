@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from meter.amqp import BrokerLost
 from meter.consumers.acknowledgement import Watermark
 from meter.consumers.allowance import Allowance
 from meter.consumers.batcher import Batcher
 from meter.consumers.deliveries import open_delivery_channel
 from meter.consumers.prefetch import Prefetch
 from meter.consumers.topology import USAGE_QUEUE
-from meter.errors import MeterError
 from meter.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -29,12 +29,6 @@ if TYPE_CHECKING:
 _ANSWER_TIMEOUT_S = 60.0
 
 log = get_logger(__name__)
-
-
-class BrokerLost(MeterError):
-    """The connection to the broker, a channel or the consumer is gone."""
-
-    retryable = True
 
 
 class Consumption:

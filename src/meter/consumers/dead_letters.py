@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from aiormq.exceptions import DeliveryError
 from pamqp.commands import Basic
 
-from meter.consumers.topology import DEAD_QUEUE, USAGE_QUEUE, declare_topology
+from meter.backoff import Backoff
+from meter.consumers.topology import DEAD_EXCHANGE, USAGE_QUEUE, declare_topology
 from meter.db.outcomes import Outcome
 from meter.events import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT, RefusalReason
-from meter.publisher.backoff import Backoff
 from meter.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -154,8 +154,8 @@ class DeadLetters:
             try:
                 await self._channel.basic_publish(
                     letter.body,
-                    exchange="",
-                    routing_key=DEAD_QUEUE,
+                    exchange=DEAD_EXCHANGE,
+                    routing_key=letter.reason,
                     properties=_properties(letter),
                     mandatory=True,
                     timeout=_CONFIRM_TIMEOUT_S,

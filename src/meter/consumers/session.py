@@ -6,10 +6,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-import aiormq
-from yarl import URL
-
-from meter.consumers.consumption import BrokerLost, Consumption, closing_reason
+from meter.amqp import CONNECT_SECONDS, BrokerLost, broker_connection
+from meter.consumers.consumption import Consumption, closing_reason
 from meter.consumers.dead_letters import DeadLetters
 from meter.consumers.settler import Settler
 from meter.consumers.topology import DEAD_QUEUE, USAGE_QUEUE, declare_topology, queue_depth
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
 
 #: A peer that says nothing for so long may be gone; half of it is how often we say something.
 HEARTBEAT_S = 20
-_CONNECT_TIMEOUT_S = 15.0
-_CLOSE_TIMEOUT_S = 1.5
 #: Often enough to scale by, seldom enough to cost nothing.
 _DEPTH_INTERVAL_S = 5.0
 
@@ -112,32 +108,23 @@ async def open_session(
         The session, not consuming yet.
 
     Raises:
-        AMQPError: the broker cannot be reached or refuses us.
+        BrokerLost: the broker cannot be reached or refuses us.
+        AMQPError: it went away meanwhile.
         ConfigurationError: topology is missing and this broker user may not declare it.
     """
     async with (
-        _connected(url, "meter worker", guarded=guarded) as delivering,
-        _connected(url, "meter worker control") as control,
+        broker_connection(
+            url,
+            name="meter worker",
+            heartbeat_seconds=HEARTBEAT_S,
+            transport_factory=GuardedTransport() if guarded else None,
+        ) as delivering,
+        broker_connection(url, name="meter worker control", heartbeat_seconds=HEARTBEAT_S) as control,
     ):
         await declare_topology(control)
-        letters_channel = await control.channel(publisher_confirms=True, timeout=_CONNECT_TIMEOUT_S)
-        depth_channel = await control.channel(publisher_confirms=False, timeout=_CONNECT_TIMEOUT_S)
+        letters_channel = await control.channel(publisher_confirms=True, timeout=CONNECT_SECONDS)
+        depth_channel = await control.channel(publisher_confirms=False, timeout=CONNECT_SECONDS)
         yield Session((delivering, control), (letters_channel, depth_channel), settings, settlement, metrics)
-
-
-@contextlib.asynccontextmanager
-async def _connected(url: str, name: str, *, guarded: bool = False) -> AsyncIterator[AbstractConnection]:
-    address = URL(url).update_query(name=name)
-    if "heartbeat" not in address.query:
-        address = address.update_query(heartbeat=HEARTBEAT_S)
-    async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-        connection = await aiormq.connect(address, transport_factory=GuardedTransport() if guarded else None)
-    try:
-        yield connection
-    finally:
-        # A broker that does not answer the goodbye must not keep us.
-        with contextlib.suppress(TimeoutError):
-            await connection.close(timeout=_CLOSE_TIMEOUT_S)
 
 
 async def _watch(connection: AbstractConnection) -> None:

@@ -6,9 +6,9 @@ import asyncio
 from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
+from meter.backoff import Backoff
 from meter.db.outcomes import DatabaseUnavailable, EventNotSettleable, Outcome, SettledEvent
 from meter.events import RefusalReason
-from meter.publisher.backoff import Backoff
 from meter.telemetry import first_line, get_logger
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from aiormq.exceptions import AMQPError, ChannelInvalidStateError, InvalidFrameError
 
-from meter.consumers.consumption import BrokerLost
+from meter.amqp import BrokerLost
+from meter.backoff import Backoff
 from meter.consumers.session import open_session
 from meter.consumers.topology import USAGE_QUEUE
 from meter.errors import MeterError
-from meter.publisher.backoff import Backoff
 from meter.telemetry import first_line, get_logger
 
 if TYPE_CHECKING:

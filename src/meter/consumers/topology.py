@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 USAGE_EXCHANGE = "meter.usage"
 USAGE_QUEUE = "meter.usage"
+DEAD_EXCHANGE = "meter.dead"
 DEAD_QUEUE = "meter.dead"
 
 #: The worker decides what is poison, so the broker must drop nothing, however often a message came back.
@@ -44,17 +45,20 @@ async def declare_topology(connection: AbstractConnection) -> None:
         ConfigurationError: something is missing and this broker user may not make it.
     """
     made = [
-        await _ensure(connection, f'exchange "{USAGE_EXCHANGE}"', _declare_exchange),
+        await _ensure(connection, f'exchange "{USAGE_EXCHANGE}"', _declare_usage_exchange),
+        await _ensure(connection, f'exchange "{DEAD_EXCHANGE}"', _declare_dead_exchange),
         await _ensure(connection, f'queue "{USAGE_QUEUE}"', _declare_usage_queue),
         await _ensure(connection, f'queue "{DEAD_QUEUE}"', _declare_dead_queue),
     ]
     try:
         async with _channel(connection) as channel:
             await channel.queue_bind(USAGE_QUEUE, USAGE_EXCHANGE, routing_key="#", timeout=_TIMEOUT_S)
+            # An exchange of its own, because a right to the default exchange is a right to every queue.
+            await channel.queue_bind(DEAD_QUEUE, DEAD_EXCHANGE, timeout=_TIMEOUT_S)
     except ChannelAccessRefused as error:
         # Bindings cannot be looked at; where everything was there already an operator has seen to it.
         if any(made):
-            raise ConfigurationError(_may_not(f'binding of queue "{USAGE_QUEUE}"')) from error
+            raise ConfigurationError(_may_not("binding of a queue")) from error
 
 
 async def queue_depth(channel: AbstractChannel, queue: str) -> int:
@@ -88,9 +92,17 @@ async def _ensure(connection: AbstractConnection, what: str, declare: Declare) -
     return True
 
 
-async def _declare_exchange(channel: AbstractChannel, passive: bool) -> object:
+async def _declare_usage_exchange(channel: AbstractChannel, passive: bool) -> object:
+    return await _declare_exchange(channel, USAGE_EXCHANGE, "topic", passive)
+
+
+async def _declare_dead_exchange(channel: AbstractChannel, passive: bool) -> object:
+    return await _declare_exchange(channel, DEAD_EXCHANGE, "fanout", passive)
+
+
+async def _declare_exchange(channel: AbstractChannel, name: str, kind: str, passive: bool) -> object:
     return await channel.exchange_declare(
-        USAGE_EXCHANGE, exchange_type="topic", durable=True, passive=passive, timeout=_TIMEOUT_S
+        name, exchange_type=kind, durable=True, passive=passive, timeout=_TIMEOUT_S
     )
 
 

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-import aiormq.connection as amqp
+from aiormq import TransportFactory
 from pamqp.constants import FRAME_HEADER
 from pamqp.header import ContentHeader
+
+from meter.amqp import plain_transport
 
 if TYPE_CHECKING:
     import asyncio
@@ -44,7 +46,7 @@ def with_readable_properties(header: bytes) -> bytes:
     return header
 
 
-class GuardedTransport(amqp.TransportFactory):
+class GuardedTransport(TransportFactory):
     """Opens connections whose content headers are looked at before the AMQP library reads them."""
 
     async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -60,8 +62,7 @@ class GuardedTransport(amqp.TransportFactory):
         Raises:
             AMQPConnectionError: the broker cannot be reached.
         """
-        plain = amqp.TLSTransportFactory() if url.scheme == "amqps" else amqp.TCPTransportFactory()
-        reader, writer = await plain.create(url, **kwargs)
+        reader, writer = await plain_transport(url).create(url, **kwargs)
         # The library only reads from it: all it asks for is here.
         return cast("asyncio.StreamReader", _GuardedReader(reader)), writer
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from meter.backoff import Backoff
 from meter.consumers.funding import keep_funding
 from meter.consumers.metrics import WorkerMetrics
 from meter.consumers.settling import DatabaseState, PatientSettlement
@@ -18,7 +19,6 @@ from meter.db.pool import open_pool
 from meter.db.settlement import Settlement
 from meter.errors import ConfigurationError
 from meter.operations import operations_app, serving
-from meter.publisher.backoff import Backoff
 from meter.telemetry import first_line, get_logger, process_registry
 
 if TYPE_CHECKING:

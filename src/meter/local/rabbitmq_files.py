@@ -45,8 +45,8 @@ class BrokerUser:
 OPERATOR = BrokerUser("operator", configure=".*", write=".*", read=".*", tags="administrator")
 #: A service: may publish usage and nothing else.
 PUBLISHER = BrokerUser("publisher", write=r"^meter\.usage$")
-#: The worker: reads usage and writes dead letters, through the default exchange.
-WORKER = BrokerUser("worker", write=r"^(meter\.dead|amq\.default)$", read=r"^meter\.usage$")
+#: The worker: reads usage and writes dead letters, and nothing else.
+WORKER = BrokerUser("worker", write=r"^meter\.dead$", read=r"^meter\.usage$")
 USERS = (OPERATOR, PUBLISHER, WORKER)
 
 #: Metrics for Prometheus, and the exchange that will spread usage over several queues.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import aiormq
 
-from meter.publisher.backoff import Backoff
+from meter.backoff import Backoff
 from meter.publisher.link import Link, connected, place_of
 from meter.publisher.outbox import Message, Outbox
 from meter.publisher.throttle import Throttle

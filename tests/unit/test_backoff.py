@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from meter.publisher.backoff import Backoff
+from meter.backoff import Backoff
 from meter.publisher.throttle import Throttle
 
 
