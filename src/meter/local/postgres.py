@@ -22,6 +22,7 @@ from meter.local.machine import LOOPBACK, PortBook, machine_memory_bytes
 from meter.local.programs import run_program
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 SUPERUSER = "postgres"
@@ -40,17 +41,19 @@ _POLL_SECONDS = 0.05
 class PostgresServer:
     """A PostgreSQL of meter's own; durability is never switched off."""
 
-    def __init__(self, folder: Path, bin_dir: Path) -> None:
+    def __init__(self, folder: Path, bin_dir: Path, *, libraries: Mapping[str, str] | None = None) -> None:
         """Name the server; nothing is started yet.
 
         Args:
             folder: everything it keeps; made when absent. The account of the servers must be able to pass
                 through its parents.
             bin_dir: the folder with ``initdb`` and ``postgres``, of version 15 or newer.
+            libraries: environment variables that let these find their libraries, where they need any.
         """
         self.folder = folder
         self.port = 0
         self._bin_dir = bin_dir
+        self._environment = _environment() | dict(libraries or {})
         self._data = folder / "data"
         self._child: Child | None = None
 
@@ -86,7 +89,7 @@ class PostgresServer:
             name="postgres",
             folder=self.folder,
             arguments=[str(self._bin_dir / "postgres"), "-D", str(self._data), *self._settings()],
-            environment=_environment(),
+            environment=self._environment,
             # Fast shutdown: sessions are ended, everything is written.
             stop_signal=signal.SIGINT,
             demote=True,
@@ -161,7 +164,7 @@ class PostgresServer:
         initdb = await run_program(
             self._bin_dir / "initdb",
             *("-D", str(data), f"--username={SUPERUSER}", f"--pwfile={password_file}", *options),
-            environment=_environment(),
+            environment=self._environment,
             demote=True,
         )
         if initdb.code != 0:
@@ -169,7 +172,9 @@ class PostgresServer:
 
     async def _check_version(self) -> None:
         found = (self._data / "PG_VERSION").read_text().strip()
-        asked = await run_program(self._bin_dir / "postgres", "--version", demote=True)
+        asked = await run_program(
+            self._bin_dir / "postgres", "--version", environment=self._environment, demote=True
+        )
         version = asked.lines[0].split()[2]
         if version.partition(".")[0] != found:
             raise ConfigurationError(

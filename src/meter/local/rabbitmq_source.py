@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from meter.errors import ConfigurationError
 from meter.local.account import make_open_folder
-from meter.local.apt import PackageNotFetched, apt_is_there, unpack_package
+from meter.local.apt import PackageNotFetched, apt_is_there, library_path, unpack_package
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -105,9 +105,7 @@ def unpacked_rabbitmq(root: Path) -> RabbitBinaries | None:
     runtime = runtimes[-1]
     bin_dir = _write_erl(root, runtime)
     environment = {"PATH": os.pathsep.join((str(bin_dir), os.environ.get("PATH", os.defpath)))}
-    libraries = [str(folder) for folder in _library_folders(root)]
-    if libraries:
-        environment["LD_LIBRARY_PATH"] = os.pathsep.join(libraries)
+    environment |= library_path(root)
     return RabbitBinaries(server, runtime / "epmd", environment)
 
 
@@ -115,11 +113,6 @@ def _server_scripts(root: Path) -> Iterator[Path]:
     for folder in _INSTALLED:
         for pattern in ("rabbitmq_server-*/sbin/rabbitmq-server", "sbin/rabbitmq-server"):
             yield from sorted((root / folder).glob(pattern), reverse=True)
-
-
-def _library_folders(root: Path) -> Iterator[Path]:
-    for parent in (root / "usr/lib", root / "lib"):
-        yield from sorted({library.parent for library in parent.glob("*-linux-*/*.so*")})
 
 
 def _write_erl(root: Path, runtime: Path) -> Path:
