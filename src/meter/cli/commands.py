@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import asyncpg
 import click
 
 from meter import __version__
@@ -11,6 +12,7 @@ from meter.cli.backfill import publish
 from meter.cli.operators import allocations, credits_, members, organizations
 from meter.cli.processes import api, migrate, token, up, worker
 from meter.errors import MeterError
+from meter.telemetry import first_line
 
 if TYPE_CHECKING:
     from typing import Any
@@ -24,6 +26,8 @@ class _OneSentence(click.Group):
             return super().invoke(context)
         except MeterError as error:
             raise click.ClickException(str(error)) from error
+        except asyncpg.PostgresError as error:
+            raise click.ClickException(f"the database refused it: {first_line(error)}") from error
 
 
 @click.group(

@@ -19,6 +19,20 @@ class DatabaseNotReachable(MeterError):
     retryable = True
 
 
+class SchemaNotCurrent(DatabaseNotReachable):
+    """The database does not have the schema of this version; run: meter migrate."""
+
+
+#: What a database answers that was never migrated, or by another version; a missing role is refused as the
+#: value of a parameter.
+_NOT_MIGRATED = (
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
+    asyncpg.InvalidParameterValueError,
+)
+
+
 def _by_sqlstate(base: type[SettlementError]) -> dict[str, type[SettlementError]]:
     found = {base.sqlstate: base} if base.sqlstate else {}
     for child in base.__subclasses__():
@@ -33,6 +47,7 @@ def refusals_as_errors() -> Iterator[None]:
     Raises:
         SettlementError: one of our own SQLSTATEs; the message is the database's, with its hint.
         DatabaseNotReachable: no connection, or no permission to connect.
+        SchemaNotCurrent: no tables, functions or roles of this version.
     """
     try:
         yield
@@ -44,6 +59,8 @@ def refusals_as_errors() -> Iterator[None]:
             error, asyncpg.InvalidAuthorizationSpecificationError | asyncpg.PostgresConnectionError
         ):
             raise DatabaseNotReachable(f"the database refused the connection ({error.sqlstate})") from error
+        if isinstance(error, _NOT_MIGRATED):
+            raise SchemaNotCurrent from error
         raise
     except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
         raise DatabaseNotReachable(f"the database does not answer ({type(error).__name__})") from error
