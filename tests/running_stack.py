@@ -9,6 +9,7 @@ import re
 import signal
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -17,12 +18,13 @@ from tests.private_servers import processes_in
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator, Mapping
-    from pathlib import Path
 
 #: Two machines' worth of patience; a second start is measured on its own.
 START_SECONDS = 120
 STOP_SECONDS = 15
 COMMAND_SECONDS = 60
+#: What a person types; it is installed beside the interpreter.
+_METER = Path(sys.executable).with_name("meter")
 #: The processes of a stack choose their ports, for others may run on this machine.
 _ANY_PORTS = {"METER_API_PORT": "0", "METER_API_METRICS_PORT": "0", "METER_WORKER_PORT": "0"}
 
@@ -112,7 +114,7 @@ async def start(folder: Path, *arguments: str, **told: str) -> RunningStack:
         told: environment variables.
     """
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "meter", "up", *arguments),
+        *(_METER, "up", *arguments),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         env=environment(folder, **told),
@@ -139,7 +141,7 @@ async def meter(folder: Path, *arguments: str, **told: str) -> Finished:
         told: environment variables.
     """
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "meter", *arguments),
+        *(_METER, *arguments),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
