@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import stat
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,27 @@ def demotion() -> dict[str, Any]:
     """What makes ``subprocess`` start a command as the servers' account."""
     account = server_account()
     return {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
+
+
+def refuse_closed_folder(path: Path, variable: str) -> None:
+    """Say so when the servers' account may not pass through to a folder.
+
+    Args:
+        path: the folder, made or not.
+        variable: the setting that names it.
+
+    Raises:
+        ConfigurationError: a parent is closed to the account; the message names it.
+    """
+    account = server_account()
+    if account is None:
+        return
+    for parent in path.absolute().parents:
+        if parent.exists() and not parent.stat().st_mode & stat.S_IXOTH:
+            raise ConfigurationError(
+                f'the servers run as "{account.name}", which may not enter {parent}; '
+                f"set {variable} to a folder elsewhere"
+            )
 
 
 def make_open_folder(path: Path) -> None:

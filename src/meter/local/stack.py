@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from meter.errors import ConfigurationError
+from meter.local.account import refuse_closed_folder
 from meter.local.address_book import AddressBook, published_addresses
 from meter.local.display import Display
 from meter.local.issuer import ISSUER, DevelopmentIssuer
@@ -59,10 +60,14 @@ async def up(
         demo: called once everything runs.
 
     Raises:
+        ConfigurationError: a setting cannot be used.
         StackAlreadyRunning: another stack runs on the same state folder.
         MeterError: something could not be started; everything else was stopped again.
     """
     display = Display(console)
+    if settings.database_url is None or settings.amqp_url is None:
+        refuse_closed_folder(settings.state_dir, "METER_STATE_DIR")
+        refuse_closed_folder(settings.cache_dir, "METER_CACHE_DIR")
     with held_state_folder(settings.state_dir):
         if fresh:
             await asyncio.to_thread(empty_state_folder, settings.state_dir)
