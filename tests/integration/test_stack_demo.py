@@ -13,7 +13,6 @@ import time
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
@@ -23,10 +22,6 @@ from tests.running_stack import RunningStack, listening_ports, running_stack, st
 from tests.running_worker import until
 
 from meter.events import event_key
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
 
 EVENTS = 8_819
 TRACE = files("meter.local.demo") / "azure_llm_inference_2023_code.csv"
@@ -85,35 +80,31 @@ async def stopped(running: RunningStack) -> Stop:
     )
 
 
-async def demo_on(folder: Path, **told: str) -> tuple[RunningStack, Demo]:
-    began = time.monotonic()
-    running = await start(folder, "--demo", **told)
-    try:
-        await running.says("^  curl ")
-        ready = time.monotonic() - began
-        demo = Demo(await summary_of(running), await books_of(running))
-    except BaseException:
-        await running.close()
-        raise
-    print(f"ready after {ready:.1f} s, {demo.summary.events_per_second} events per second")
-    return running, demo
+async def demo_on(running: RunningStack) -> Demo:
+    demo = Demo(await summary_of(running), await books_of(running))
+    print(f"{demo.summary.events_per_second} events per second")
+    return demo
 
 
 @pytest.fixture(scope="module")
 async def undisturbed() -> TwoDemos:
     with throwaway_folder() as parent:
-        running, first = await demo_on(parent / "state")
+        running = await start(parent / "state", "--demo")
         try:
-            stop = await stopped(running)
-        finally:
+            first, stop = await demo_on(running), await stopped(running)
+        except BaseException:
             await running.close()
-        running, second = await demo_on(parent / "state")
-        await running.close()
+            raise
+        began = time.monotonic()
+        async with running_stack(parent / "state", "--demo") as running:
+            await running.says("^  curl ")
+            print(f"the second start took {time.monotonic() - began:.1f} s")
+            second = await demo_on(running)
     return TwoDemos(first, stop, second)
 
 
 @pytest.fixture(scope="module")
-async def worker_killed() -> AsyncIterator[Demo]:
+async def worker_killed() -> Demo:
     """A demo whose worker is killed with SIGKILL when some of the events are settled and some are not."""
     with throwaway_folder() as parent:
         # Small batches make the middle of the demo long enough to be found.
@@ -134,7 +125,7 @@ async def worker_killed() -> AsyncIterator[Demo]:
                 await connection.close()
             await running.says(r"^worker ended \(code 137\)")
             await running.says("^worker is back")
-            yield Demo(await summary_of(running), await books_of(running))
+            return await demo_on(running)
 
 
 def test_the_summary_adds_up_to_the_events_published(undisturbed: TwoDemos) -> None:
