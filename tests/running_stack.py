@@ -24,7 +24,7 @@ START_SECONDS = 120
 STOP_SECONDS = 15
 COMMAND_SECONDS = 60
 #: What a person types; it is installed beside the interpreter.
-_METER = Path(sys.executable).with_name("meter")
+_METER = str(Path(sys.executable).with_name("meter"))
 #: The processes of a stack choose their ports, for others may run on this machine.
 _ANY_PORTS = {"METER_API_PORT": "0", "METER_API_METRICS_PORT": "0", "METER_WORKER_PORT": "0"}
 

@@ -150,12 +150,12 @@ def test_every_request_of_the_trace_is_in_the_ledger_at_the_price_of_its_tokens(
     undisturbed: TwoDemos,
 ) -> None:
     source = f"file:sha256:{hashlib.sha256(TRACE.read_bytes()).hexdigest()}"
-    with TRACE.open(encoding="ascii", newline="") as lines:
-        expected = {
-            event_key(source, str(number)): int(row["ContextTokens"]) * CREDITS_PER_INPUT_TOKEN
-            + int(row["GeneratedTokens"]) * CREDITS_PER_OUTPUT_TOKEN
-            for number, row in enumerate(csv.DictReader(lines), start=1)
-        }
+    rows = csv.DictReader(TRACE.read_text("ascii").splitlines())
+    expected = {
+        event_key(source, str(number)): int(row["ContextTokens"]) * CREDITS_PER_INPUT_TOKEN
+        + int(row["GeneratedTokens"]) * CREDITS_PER_OUTPUT_TOKEN
+        for number, row in enumerate(rows, start=1)
+    }
     assert {key: credits for (_, key), credits in undisturbed.first.books.rated.items()} == expected
 
 
