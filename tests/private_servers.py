@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 NEWEST = 18
 TEMPLATE = "meter_template"
-#: All releases of that package count as previews, which a range never selects.
 #: The version that Debian 12 has; elsewhere it comes from npm like the others.
 OF_DISTRIBUTION = 15
+#: All releases of that package count as previews, which a range never selects.
 NPM_RELEASES = {15: "15.18.0-beta.17", 17: "17.10.0-beta.17"}
 
 
