@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from meter.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pydantic import ValidationInfo
+
+#: A host, an IPv6 address in brackets or nothing, and a port or none.
+_SERVER = re.compile(r"(\[[0-9A-Fa-f:.]*\]|[^:@\[\]]*)(:[0-9]{1,5})?")
 
 
 class Settings(BaseSettings):
@@ -53,6 +61,23 @@ class Settings(BaseSettings):
     token_issuer: str | None = None
     token_audience: str = "meter"  # noqa: S105 - a name, not a secret
     token_jwks_file: Path | None = None
+
+    @field_validator("database_url", "read_database_url", "amqp_url")
+    @classmethod
+    def _is_address(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        schemes = ("amqp", "amqps") if info.field_name == "amqp_url" else ("postgresql", "postgres")
+        if url is not None and not _is_address(url.get_secret_value(), schemes):
+            raise PydanticCustomError(
+                "address", "it must look like {scheme}://user:password@host:port/name", {"scheme": schemes[0]}
+            )
+        return url
+
+
+def _is_address(url: str, schemes: tuple[str, ...]) -> bool:
+    scheme, separator, rest = url.partition("://")
+    servers = re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+    # PostgreSQL takes several, and none at all for a socket.
+    return scheme in schemes and bool(separator) and all(map(_SERVER.fullmatch, servers.split(",")))
 
 
 def default_folder(variable: str, below_home: str, for_root: str) -> Path:

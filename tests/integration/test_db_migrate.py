@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 
 from meter.db.migrate import SchemaTooNew, migrate, schema_is_current
-from meter.db.migrations import migrations
 from meter.db.pool import open_pool
+from meter.db.schema import migrations
 
 if TYPE_CHECKING:
     from tests.private_servers import FreshDatabase, PostgresServers

@@ -100,6 +100,19 @@ async def test_a_killed_one_leaves_nothing_running_and_the_next_one_starts() -> 
         assert processes_in(folder) == []
 
 
+async def test_a_database_of_yours_needs_an_issuer_of_yours_before_anything_starts() -> None:
+    with throwaway_folder() as parent:
+        running = await start(
+            parent / "state", METER_DATABASE_URL="postgresql://someone:s3cret@127.0.0.1:1/meter"
+        )
+        said = await running.ends()
+        assert running.process.returncode == 1
+        assert said.strip() == (
+            "Error: METER_DATABASE_URL names a database of yours, so development tokens are not trusted: "
+            "set METER_TOKEN_ISSUER and METER_TOKEN_JWKS_FILE"
+        )
+
+
 async def test_addresses_of_other_servers_replace_the_embedded_ones_and_are_not_repeated() -> None:
     with throwaway_folder() as parent:
         # Nothing can listen on port 1 without being root's.
@@ -107,6 +120,8 @@ async def test_addresses_of_other_servers_replace_the_embedded_ones_and_are_not_
             parent / "state",
             METER_DATABASE_URL="postgresql://someone:s3cret@127.0.0.1:1/meter",
             METER_AMQP_URL="amqp://someone:s3cret@127.0.0.1:1/meter",
+            METER_TOKEN_ISSUER="https://issuer.example",
+            METER_TOKEN_JWKS_FILE=str(parent / "jwks.json"),
         )
         said = await running.ends()
         assert running.process.returncode == 1

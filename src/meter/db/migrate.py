@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from meter import __version__
-from meter.db.migrations import definitions, migrations
+from meter.db.schema import definitions, migrations
 from meter.db.statements import statement
 from meter.errors import MeterError
 

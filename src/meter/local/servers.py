@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import aiormq
@@ -13,6 +12,7 @@ from aiormq.exceptions import AMQPError
 
 from meter.consumers.topology import declare_topology
 from meter.db.migrate import migrate
+from meter.local.addresses import BrokerAddresses, DatabaseAddresses
 from meter.local.child import ServerNotStarted
 from meter.local.logins import make_logins
 from meter.local.machine import LOOPBACK
@@ -29,27 +29,6 @@ if TYPE_CHECKING:
 
     from meter.local.display import Display
     from meter.settings import Settings
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseAddresses:
-    """Where the database is, by who acts; an external one is the same for all. They contain passwords."""
-
-    owner: str = field(repr=False)
-    worker: str = field(repr=False)
-    reader: str = field(repr=False)
-    admin: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerAddresses:
-    """Where the broker is, by who acts; an external one is the same for all. They contain passwords."""
-
-    operator: str = field(repr=False)
-    publisher: str = field(repr=False)
-    worker: str = field(repr=False)
-    #: For Prometheus; None for an external broker.
-    metrics_url: str | None = None
 
 
 class Servers:

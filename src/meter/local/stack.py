@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from meter.errors import ConfigurationError
 from meter.local.account import refuse_closed_folder
 from meter.local.address_book import AddressBook, published_addresses
+from meter.local.addresses import Addresses
 from meter.local.display import Display
 from meter.local.issuer import ISSUER, DevelopmentIssuer
 from meter.local.machine import LOOPBACK, PortBook
 from meter.local.seed import USER, seed
-from meter.local.servers import BrokerAddresses, DatabaseAddresses, Servers
+from meter.local.servers import Servers
 from meter.local.services import Service, service_environment
 from meter.local.state_folder import empty_state_folder, held_state_folder
 from meter.local.supervisor import Part, keep_running
@@ -26,22 +26,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from meter.local.addresses import DatabaseAddresses
     from meter.settings import Settings
 
 _LOOPBACK_HOSTS = (LOOPBACK, "::1", "localhost")
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where everything of a running stack is. Databases and brokers contain passwords."""
-
-    database: DatabaseAddresses = field(repr=False)
-    broker: BrokerAddresses = field(repr=False)
-    api_url: str
-    api_metrics_url: str
-    worker_url: str
-    #: For the seeded user; None where the database is not an embedded one.
-    token: str | None = field(repr=False)
 
 
 async def up(
@@ -65,6 +53,7 @@ async def up(
         MeterError: something could not be started; everything else was stopped again.
     """
     display = Display(console)
+    _refuse_strangers_without_issuer(settings)
     if settings.database_url is None or settings.amqp_url is None:
         refuse_closed_folder(settings.state_dir, "METER_STATE_DIR")
         refuse_closed_folder(settings.cache_dir, "METER_CACHE_DIR")
@@ -82,6 +71,21 @@ async def up(
                     raise
             except ExceptionGroup as group:
                 raise _first_of(group) from None
+
+
+def _refuse_strangers_without_issuer(settings: Settings) -> None:
+    """Development tokens are for an embedded database on loopback; elsewhere others must issue them."""
+    if settings.token_issuer is not None and settings.token_jwks_file is not None:
+        return
+    if settings.database_url is not None:
+        why = "METER_DATABASE_URL names a database of yours"
+    elif settings.api_host not in _LOOPBACK_HOSTS:
+        why = "METER_API_HOST lets strangers reach the API"
+    else:
+        return
+    raise ConfigurationError(
+        f"{why}, so development tokens are not trusted: set METER_TOKEN_ISSUER and METER_TOKEN_JWKS_FILE"
+    )
 
 
 async def _run(

@@ -8,7 +8,7 @@ from meter.local.postgres_binaries import psql_program
 from meter.local.seed import ORGANIZATION, USER
 
 if TYPE_CHECKING:
-    from meter.local.stack import Addresses
+    from meter.local.addresses import Addresses
     from meter.settings import Settings
 
 

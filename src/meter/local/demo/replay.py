@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from meter.local.stack import Addresses
+    from meter.local.addresses import Addresses
 
 _POLL_SECONDS = 0.2
 _MODEL = "code-completion"

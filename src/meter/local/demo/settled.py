@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from aiormq.abc import AbstractChannel
 
-    from meter.local.stack import Addresses
+    from meter.local.addresses import Addresses
 
 _WORKER_ANSWERS_SECONDS = 2.0
 _LEDGER = files("meter.local") / "sql" / "demo_ledger.sql"

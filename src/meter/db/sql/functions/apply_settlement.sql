@@ -21,7 +21,7 @@ as $$
     ),
     allocations as (
         update user_credit_allocations allocation
-        set used_credits = allocation.used_credits + taken.credits
+        set used_credits = allocation.used_credits + taken.credits, updated_at = now()
         from (
             select org_id, user_id, sum(credits) as credits
             from final
@@ -44,7 +44,8 @@ as $$
     set used_credits = pool.used_credits + moved.charged,
         overage_credits = pool.overage_credits + moved.overage,
         unfunded_credits = pool.unfunded_credits + moved.unfunded,
-        last_open_no = pool.last_open_no + moved.opened
+        last_open_no = pool.last_open_no + moved.opened,
+        updated_at = now()
     from (
         select org_id,
                coalesce(sum(credits) filter (where outcome = 'charged'), 0) as charged,

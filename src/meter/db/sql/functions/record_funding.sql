@@ -43,7 +43,7 @@ as $$
     ),
     allocations as (
         update user_credit_allocations allocation
-        set used_credits = allocation.used_credits + taken.credits
+        set used_credits = allocation.used_credits + taken.credits, updated_at = now()
         from (
             select org_id, user_id, sum(credits) as credits
             from event
@@ -55,7 +55,8 @@ as $$
     update organization_credit_pools pool
     set used_credits = pool.used_credits + moved.charged,
         overage_credits = pool.overage_credits + moved.overage,
-        unfunded_credits = pool.unfunded_credits - moved.charged - moved.overage
+        unfunded_credits = pool.unfunded_credits - moved.charged - moved.overage,
+        updated_at = now()
     from (
         select org_id,
                coalesce(sum(credits) filter (where outcome = 'charged'), 0) as charged,
