@@ -15,4 +15,4 @@ def main() -> None:
         sys.exit(
             "the command line needs more than a publisher does; install it with: pip install 'meter[cli]'"
         )
-    meter()
+    meter(prog_name="meter")
