@@ -31,6 +31,14 @@ test: install ## run all tests against private servers
 unit: install ## run the tests that need no server
 	@$(BIN)/python -m pytest tests/unit $(ARGS)
 
+.PHONY: bench
+bench: install ## measure every line of the performance table; takes minutes and wants the machine for itself
+	@$(BIN)/python -m bench $(ARGS)
+
+.PHONY: bench-quick
+bench-quick: install ## the same with less of everything, in under a minute
+	@$(BIN)/python -m bench --quick $(ARGS)
+
 .PHONY: lint
 lint: install ## look for mistakes and for code that is not formatted
 	@$(BIN)/ruff check

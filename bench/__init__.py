@@ -1,0 +1,1 @@
+"""Measurements of meter against what its servers can do at all; run with ``python -m bench``."""

@@ -1,0 +1,71 @@
+"""A queue full of confirmed messages, and how full it is."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from pamqp.commands import Basic
+
+from meter.amqp import broker_connection
+from meter.consumers.topology import USAGE_EXCHANGE, USAGE_QUEUE, queue_depth
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from aiormq.abc import AbstractChannel
+
+    from bench.workload import Message
+
+#: Messages on their way at once: enough to keep the broker busy.
+_WINDOW = 256
+_PERSISTENT = 2
+
+
+@asynccontextmanager
+async def broker_channel(url: str) -> AsyncIterator[AbstractChannel]:
+    """Open a confirming channel for as long as the context lasts."""
+    async with broker_connection(url, name="bench") as connection:
+        yield await connection.channel(publisher_confirms=True)
+
+
+async def fill(channel: AbstractChannel, messages: Sequence[Message]) -> None:
+    """Empty the queue, publish as meter's publisher would, and wait until all is confirmed and ready.
+
+    Raises:
+        RuntimeError: the queue then holds another number of messages.
+    """
+    await channel.queue_purge(USAGE_QUEUE)
+    waiting = iter(messages)
+
+    async def lane() -> None:
+        for message in waiting:
+            await _publish(channel, message)
+
+    async with asyncio.TaskGroup() as lanes:
+        for _ in range(_WINDOW):
+            lanes.create_task(lane())
+    ready = await depth(channel)
+    if ready != len(messages):
+        raise RuntimeError(f"{len(messages)} messages were confirmed and the queue holds {ready}")
+
+
+async def depth(channel: AbstractChannel) -> int:
+    """Messages in the usage queue that are not delivered yet."""
+    return await queue_depth(channel, USAGE_QUEUE)
+
+
+async def _publish(channel: AbstractChannel, message: Message) -> None:
+    await channel.basic_publish(
+        message.body,
+        exchange=USAGE_EXCHANGE,
+        routing_key=message.routing_key,
+        mandatory=True,
+        properties=Basic.Properties(
+            content_type=message.content_type,
+            delivery_mode=_PERSISTENT,
+            headers={"meter-published-at": time.time_ns() // 1_000},
+        ),
+    )

@@ -1,0 +1,82 @@
+"""A line of the table: the figure, what it must be, and what it was measured against."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a line must reach.
+
+    Attributes:
+        line: its name, ``B1`` …
+        title: what is measured.
+        against: what it is divided by, or the conditions of an absolute figure.
+        bound: the figure it must reach.
+        unit: of the figure; ``ratio`` where it has none.
+        at: whether the bound is the least or the most that holds.
+    """
+
+    line: str
+    title: str
+    against: str
+    bound: float
+    unit: str = "ratio"
+    at: Literal["least", "most"] = "least"
+
+    @property
+    def must(self) -> str:
+        """The bound as the table shows it."""
+        return f"{'≥' if self.at == 'least' else '≤'} {self.bound:,g}"
+
+    def holds(self, value: float) -> bool:
+        """Whether a figure reaches the bound."""
+        return value >= self.bound if self.at == "least" else value <= self.bound
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What was measured for a line.
+
+    Attributes:
+        target: the line.
+        samples: one figure a round, in the order of the rounds.
+        parts: what the figures were made of, by name, one a round: rates in events a second.
+    """
+
+    target: Target
+    samples: Sequence[float]
+    parts: dict[str, Sequence[float]]
+
+    @property
+    def value(self) -> float:
+        """The median."""
+        return statistics.median(self.samples)
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """The least and the most."""
+        return min(self.samples), max(self.samples)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the median reaches the bound."""
+        return self.target.holds(self.value)
+
+
+def ratios(target: Target, over: tuple[str, Sequence[float]], under: tuple[str, Sequence[float]]) -> Figure:
+    """Divide the rates of each round, so that what slows a whole round down stands on both sides.
+
+    Args:
+        target: the line.
+        over: name and rates of what is divided.
+        under: name and rates of what it is divided by.
+    """
+    samples = [a / b for a, b in zip(over[1], under[1], strict=True)]
+    return Figure(target, samples, dict((over, under)))

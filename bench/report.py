@@ -1,0 +1,93 @@
+"""The measured table: on the terminal, as JSON and as a page."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from bench.figures import Figure
+
+_COLUMNS = ("line", "what", "against", "must", "median", "spread", "holds")
+
+
+def table(figures: Sequence[Figure]) -> Table:
+    """Lay the figures out for a terminal."""
+    shown = Table(*_COLUMNS)
+    for figure in figures:
+        shown.add_row(*_cells(figure), style=None if figure.holds else "red")
+    return shown
+
+
+def write_json(figures: Sequence[Figure], file: Path) -> None:
+    """Write the figures for programs: a list of line, value, unit, must, holds, spread, against."""
+    written = [
+        {
+            "line": figure.target.line,
+            "value": _rounded(figure.value),
+            "unit": figure.target.unit,
+            "must": figure.target.must,
+            "holds": figure.holds,
+            "spread": [_rounded(end) for end in figure.spread],
+            "against": figure.target.against,
+        }
+        for figure in figures
+    ]
+    file.write_text(json.dumps(written, indent=2, ensure_ascii=False) + "\n")
+
+
+def markdown(figures: Sequence[Figure], machine: Mapping[str, str]) -> str:
+    """Write the figures, the rates behind them and the machine, as Markdown tables."""
+    rounds = len(figures[0].samples)
+    lines = [
+        *_rows(("", ""), machine.items()),
+        "",
+        f"Median of {rounds} rounds, spread least–most.",
+        "",
+        *_rows(_COLUMNS, (_cells(figure) for figure in figures)),
+        "",
+        "Events a second behind the ratios, by round:",
+        "",
+        *_rows(("line", "what", *(str(number + 1) for number in range(rounds))), _rates(figures)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _cells(figure: Figure) -> tuple[str, ...]:
+    target = figure.target
+    low, high = figure.spread
+    unit = "" if target.unit == "ratio" else f" {target.unit}"
+    return (
+        target.line,
+        target.title,
+        target.against,
+        f"{target.must}{unit}",
+        f"{_shown(figure.value)}{unit}",
+        f"{_shown(low)}–{_shown(high)}",
+        "yes" if figure.holds else "no",
+    )
+
+
+def _rates(figures: Sequence[Figure]) -> list[tuple[str, ...]]:
+    return [
+        (figure.target.line, name, *(f"{rate:,.0f}" for rate in rates))
+        for figure in figures
+        for name, rates in figure.parts.items()
+    ]
+
+
+def _rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)]
+
+
+def _shown(number: float) -> str:
+    return f"{number:,.0f}" if number >= 1_000 else f"{_rounded(number):g}"
+
+
+def _rounded(number: float) -> float:
+    return round(number) if number >= 1_000 else float(f"{number:.3g}")

@@ -1,0 +1,32 @@
+"""How much is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How many events each run takes, and how often everything is run.
+
+    Attributes:
+        rounds: in each, everything is run once, one after the other.
+        batch_events: for drains at many events a message.
+        single_events: for drains at one event a message.
+        plain_events: for the peer with a transaction per event.
+        recorded_events: for the publisher.
+    """
+
+    rounds: int
+    batch_events: int
+    single_events: int
+    plain_events: int
+    recorded_events: int
+
+
+#: Every run lasts two seconds or more on two cores of 2020.
+FULL = Size(
+    rounds=5, batch_events=200_000, single_events=50_000, plain_events=10_000, recorded_events=300_000
+)
+#: To see that everything runs; the figures are coarse.
+QUICK = Size(rounds=2, batch_events=20_000, single_events=4_000, plain_events=1_000, recorded_events=30_000)
