@@ -24,9 +24,7 @@ class Size:
     recorded_events: int
 
 
-#: Every run lasts two seconds or more on two cores of 2020.
-FULL = Size(
-    rounds=5, batch_events=200_000, single_events=50_000, plain_events=10_000, recorded_events=300_000
-)
+#: Every run lasts a second or more on two cores.
+FULL = Size(rounds=5, batch_events=100_000, single_events=25_000, plain_events=5_000, recorded_events=300_000)
 #: To see that everything runs; the figures are coarse.
-QUICK = Size(rounds=2, batch_events=20_000, single_events=4_000, plain_events=1_000, recorded_events=30_000)
+QUICK = Size(rounds=2, batch_events=20_000, single_events=3_000, plain_events=1_000, recorded_events=30_000)
