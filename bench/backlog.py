@@ -63,8 +63,6 @@ async def _publish(channel: AbstractChannel, message: Message) -> None:
         exchange=USAGE_EXCHANGE,
         routing_key=message.routing_key,
         mandatory=True,
-        # The confirm is waited for all the same; not that the socket is drained after each message.
-        wait=False,
         properties=Basic.Properties(
             content_type=message.content_type,
             delivery_mode=_PERSISTENT,
