@@ -28,7 +28,7 @@ _T = TypeVar("_T")
 
 #: How finely the first delivery is seen; asking costs the broker a tenth of a millisecond.
 _FIRST_POLL_SECONDS = 0.002
-#: How often the queue is looked at while it empties; what the worker still holds then keeps it busy for longer.
+#: How often the queue is looked at while it empties; what the worker then holds keeps it busy for longer.
 _EMPTY_POLL_SECONDS = 0.05
 #: How often the worker's counters are looked at once the queue is empty. That is the error of the end: a
 #: fiftieth of the shortest run.
