@@ -233,3 +233,49 @@ async def test_an_organization_purged_meanwhile_does_not_hold_up_its_neighbours(
     ]
     orphans = await owner.fetchval("select count(*) from credit_usage_attribution where org_id = 'gone'")
     assert orphans == 0
+
+
+async def test_overage_taken_earlier_in_a_batch_counts_against_its_limit(
+    settlement: Settlement, owner: asyncpg.Connection
+) -> None:
+    await owner.execute("select create_organization('short')")
+    await owner.execute("select set_pool_terms('short', false, true, 10)")
+    batch = [event("short", credits=amount) for amount in (6, 5, 4, 1)]
+    assert [(each.outcome, each.reason) for each in await settlement.settle(batch)] == [
+        (Outcome.OVERAGE, None),
+        (Outcome.UNFUNDED, "pool_exhausted"),
+        (Outcome.OVERAGE, None),
+        (Outcome.UNFUNDED, "pool_exhausted"),
+    ]
+    assert await owner.fetch(WRONG_BALANCES, ["short"]) == []
+
+
+async def test_unfunded_events_settle_in_the_order_in_which_they_were_recorded(
+    settlement: Settlement, owner: asyncpg.Connection
+) -> None:
+    await owner.execute("select create_organization('late')")
+    await owner.execute("select set_pool_terms('late', p_allocation_required => false)")
+    await settlement.settle([event("late", credits=amount, request_id=str(amount)) for amount in (3, 4, 1)])
+    # Enough for the second alone, but the first comes first; then the second does not fit and is passed over.
+    await owner.execute("select add_credits_to_pool('late', 4)")
+    charged = "select request_id from credit_usage_attribution where org_id = 'late' and outcome = 'charged'"
+    assert {row["request_id"] for row in await owner.fetch(charged)} == {"3", "1"}
+    assert await owner.fetch(WRONG_BALANCES, ["late"]) == []
+
+
+async def test_workers_go_on_where_a_top_up_stopped(
+    settlement: Settlement, owner: asyncpg.Connection
+) -> None:
+    await owner.execute("select create_organization('many')")
+    await owner.execute("select set_pool_terms('many', p_allocation_required => false)")
+    for _ in range(3):
+        await settlement.settle([event("many", credits=1) for _ in range(500)])
+    funded = await owner.fetchval("select funded_events from add_credits_to_pool('many', 2000)")
+    assert funded == 1000
+    assert await settlement.fund_waiting() == 500
+    assert await settlement.fund_waiting() is None
+    assert (
+        await owner.fetchval("select used_credits from organization_credit_pools where org_id = 'many'")
+        == 1500
+    )
+    assert await owner.fetch(WRONG_BALANCES, ["many"]) == []
