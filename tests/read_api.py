@@ -7,6 +7,7 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import httpx
 import jsonschema
 import jwt
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    import asyncpg
     from starlette.types import ASGIApp
+    from tests.private_servers import PostgresServers
 
 ISSUER = "https://issuer.test"
 AUDIENCE = "meter"
@@ -112,6 +113,17 @@ async def read_api(dsn: str, folder: Path) -> AsyncIterator[ApiClient]:
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://meter.test") as http:
             yield ApiClient(http, issuer)
+
+
+@asynccontextmanager
+async def seeded_api(servers: PostgresServers, seed: str, folder: Path) -> AsyncIterator[ApiClient]:
+    """A client of the app over a fresh database in which some SQL was run first."""
+    async with servers.database() as fresh:
+        connection = await asyncpg.connect(fresh.dsn)
+        await connection.execute(seed)
+        await connection.close()
+        async with read_api(fresh.dsn, folder) as client:
+            yield client
 
 
 def gateways(pool: asyncpg.Pool) -> Gateways:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import asyncpg
 import pytest
-from tests.read_api import BASE_PATH, ApiClient, check_against_contract, read_api
+from tests.read_api import BASE_PATH, ApiClient, check_against_contract, seeded_api
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,12 +35,8 @@ NAUGHTY = [
 async def api(
     postgres_servers: PostgresServers, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[ApiClient]:
-    async with postgres_servers.database() as fresh:
-        connection = await asyncpg.connect(fresh.dsn)
-        await connection.execute(SEED)
-        await connection.close()
-        async with read_api(fresh.dsn, tmp_path_factory.mktemp("api")) as client:
-            yield client
+    async with seeded_api(postgres_servers, SEED, tmp_path_factory.mktemp("api")) as client:
+        yield client
 
 
 async def ask(api: ApiClient, path_and_query: str) -> tuple[int, str]:

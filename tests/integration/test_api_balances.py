@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
-from tests.read_api import ApiClient, read_api
+from tests.read_api import ApiClient, read_api, seeded_api
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,12 +36,8 @@ select deduct_credits('acme', 'ann', 12.345678, 'llm', p_event_id => 'one');
 async def api(
     postgres_servers: PostgresServers, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[ApiClient]:
-    async with postgres_servers.database() as fresh:
-        connection = await asyncpg.connect(fresh.dsn)
-        await connection.execute(SEED)
-        await connection.close()
-        async with read_api(fresh.dsn, tmp_path_factory.mktemp("api")) as client:
-            yield client
+    async with seeded_api(postgres_servers, SEED, tmp_path_factory.mktemp("api")) as client:
+        yield client
 
 
 async def test_a_member_reads_the_pool_with_decimals_as_strings(api: ApiClient) -> None:

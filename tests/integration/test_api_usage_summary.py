@@ -6,9 +6,8 @@ from collections import defaultdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
 import pytest
-from tests.read_api import ApiClient, read_api
+from tests.read_api import ApiClient, seeded_api
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,12 +37,8 @@ PERIOD = {"from_": "2026-01-27T12:00:00Z", "to": "2026-03-01T00:00:00+01:00"}
 async def api(
     postgres_servers: PostgresServers, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[ApiClient]:
-    async with postgres_servers.database() as fresh:
-        connection = await asyncpg.connect(fresh.dsn)
-        await connection.execute(SEED)
-        await connection.close()
-        async with read_api(fresh.dsn, tmp_path_factory.mktemp("api")) as client:
-            yield client
+    async with seeded_api(postgres_servers, SEED, tmp_path_factory.mktemp("api")) as client:
+        yield client
 
 
 async def entries(api: ApiClient, **query: object) -> list[dict[str, Any]]:

@@ -62,6 +62,8 @@ async def test_a_killed_worker_comes_back(stack: RunningStack) -> None:
     os.kill(noted[0][0], signal.SIGKILL)
     await stack.says(r"worker ended \(code 137\)")
     await stack.says(r"worker is back")
+    again = json.loads(await asyncio.to_thread(pid_file.read_text))
+    assert again[0][0] != noted[0][0]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -44,3 +44,4 @@ async def test_a_lifted_allowance_lets_everyone_through() -> None:
     allowance.lift()
     await waiting
     await allowance.acquire(1_000)
+    assert allowance.held_bytes == 1_200

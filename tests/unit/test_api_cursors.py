@@ -46,9 +46,9 @@ def test_no_cursor_is_the_first_page() -> None:
 
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
-    for decode in (decode_position, decode_id):
+    for decode, read_as in ((decode_position, EntryPosition), (decode_id, str)):
         try:
-            decode(text)
+            assert isinstance(decode(text), read_as)
         except UnreadableCursor:
             continue
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from meter.events import Decoded, decode_message
@@ -42,6 +42,14 @@ class Batch:
     def events(self) -> Iterator[DecodedEvent]:
         """Every event of the batch, in order."""
         return (event for message in self.messages for event in message.decoded.events)
+
+
+@dataclass(slots=True)
+class _Forming:
+    """A batch on its way: its weight is kept beside it, for it grows by thousands of small messages."""
+
+    messages: list[Message] = field(default_factory=list)
+    weight: int = 0
 
 
 class Batcher:
@@ -96,29 +104,29 @@ class Batcher:
         async with self._forming:
             while not (self._waiting or self._left_over or self._closed):
                 await self._change()
-            messages: list[Message] = []
+            forming = _Forming()
             deadline = asyncio.get_running_loop().time() + self._max_wait_s
-            while not await self._fill(messages):
+            while not await self._fill(forming):
                 if self._closed or not self._settling or not await self._change_before(deadline):
                     break
-            if not messages:
+            if not forming.messages:
                 return None
             self._settling += 1
-            return Batch(tuple(messages))
+            return Batch(tuple(forming.messages))
 
-    async def _fill(self, messages: list[Message]) -> bool:
+    async def _fill(self, forming: _Forming) -> bool:
         """Move what is there into the batch; return whether it is full."""
-        weight = sum(message.weight for message in messages)
         since_pause = 0
         while (message := self._next_message()) is not None:
-            if messages and weight + message.weight > self._max_events:
+            weight = message.weight
+            if forming.messages and forming.weight + weight > self._max_events:
                 self._left_over = message
                 return True
-            messages.append(message)
-            weight += message.weight
-            if weight >= self._max_events:
+            forming.messages.append(message)
+            forming.weight += weight
+            if forming.weight >= self._max_events:
                 return True
-            since_pause += message.weight
+            since_pause += weight
             if since_pause >= _DECODE_SLICE_EVENTS:
                 since_pause = 0
                 await asyncio.sleep(0)
