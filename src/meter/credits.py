@@ -76,6 +76,18 @@ def parse_amount(text: str) -> Decimal:
         raise AmountOutOfRange("must be a number with a smaller exponent") from None
 
 
+def millionths(value: Decimal) -> int:
+    """Count the smallest steps of an amount.
+
+    Args:
+        value: an amount with at most six decimal places.
+
+    Returns:
+        How many times `AMOUNT_STEP` it is.
+    """
+    return int(EXACT.scaleb(value, 6))
+
+
 def format_amount(value: Decimal) -> str:
     """Write an amount the way it travels in JSON: plain notation, no exponent, no trailing zeros.
 

@@ -16,6 +16,7 @@ from meter.events.model import (
     UsageEvent,
 )
 from meter.events.reasons import RefusalReason
+from meter.events.usage import Usage, usage_of
 
 __all__ = [
     "CONTENT_TYPE_BATCH",
@@ -31,6 +32,7 @@ __all__ = [
     "KeySource",
     "Refusal",
     "RefusalReason",
+    "Usage",
     "UsageData",
     "UsageEvent",
     "decode_message",
@@ -39,4 +41,5 @@ __all__ = [
     "encode_metadata",
     "event_key",
     "new_event_id",
+    "usage_of",
 ]
