@@ -4,28 +4,49 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench import report
-from bench.lines import publishing, settlement
+from bench.backlog import broker_channel
+from bench.lines import draining, publishing
 from bench.machine import describe
+from bench.measuring import Bench
 from bench.size import FULL, QUICK
 from bench.stack import running_stack
 
 if TYPE_CHECKING:
-    from bench.figures import Figure
+    from collections.abc import Sequence
+
+    from bench.figures import Figure, Target
     from bench.size import Size
 
 _RESULTS = Path(__file__).with_name("results.json")
-_LINES = (settlement, publishing)
+
+
+class _Lines(Protocol):
+    """Lines that are measured together: a module of ``bench/lines``."""
+
+    @property
+    def TARGETS(self) -> Sequence[Target]:  # noqa: N802 - a constant of the module
+        """The lines."""
+
+    def steps(self, bench: Bench) -> int:
+        """How many steps will be reported."""
+
+    async def measure(self, bench: Bench) -> list[Figure]:
+        """Measure those that are wanted."""
+
+
+_LINES: tuple[_Lines, ...] = (draining, publishing)
 
 
 @click.command(name="bench")
 @click.option("--quick", is_flag=True, help="Less of everything, in under a minute; the figures are coarse.")
+@click.option("--only", default="", metavar="B1,B2,…", help="Only these lines; B3 stands for B3a and B3b.")
 @click.option(
     "--json-file", type=click.Path(dir_okay=False, path_type=Path), default=_RESULTS, show_default=True
 )
@@ -34,10 +55,10 @@ _LINES = (settlement, publishing)
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also write the tables as Markdown.",
 )
-def main(quick: bool, json_file: Path, markdown_file: Path | None) -> None:
+def main(quick: bool, only: str, json_file: Path, markdown_file: Path | None) -> None:
     """Measure meter on its embedded stack, each line beside what it is compared with."""
     console = Console()
-    figures, machine = asyncio.run(_measure(QUICK if quick else FULL, console))
+    figures, machine = asyncio.run(_measure(QUICK if quick else FULL, _chosen(only), console))
     console.print(report.table(figures))
     for name, text in machine.items():
         console.print(f"{name}: {text}", highlight=False)
@@ -46,20 +67,33 @@ def main(quick: bool, json_file: Path, markdown_file: Path | None) -> None:
         markdown_file.write_text(report.markdown(figures, machine))
 
 
-async def _measure(size: Size, console: Console) -> tuple[list[Figure], dict[str, str]]:
-    columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+def _chosen(only: str) -> frozenset[str]:
+    chosen = frozenset(name.strip() for name in only.split(",") if name.strip())
+    lines = {target.line for line in _LINES for target in line.TARGETS}
+    unknown = chosen - lines - {line.rstrip("ab") for line in lines}
+    if unknown:
+        raise click.UsageError(
+            f"there is no line {', '.join(sorted(unknown))}; there are {', '.join(sorted(lines))}"
+        )
+    return chosen
+
+
+async def _measure(size: Size, only: frozenset[str], console: Console) -> tuple[list[Figure], dict[str, str]]:
+    columns = (TextColumn("{task.description:<30}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
-        steps = 1 + size.rounds * sum(line.STEPS_A_ROUND for line in _LINES)
-        task = progress.add_task("servers", total=steps)
+        task = progress.add_task("servers", total=None)
 
         def step(what: str) -> None:
             progress.update(task, advance=1, description=what)
 
-        async with running_stack() as stack:
+        async with running_stack() as stack, broker_channel(stack.amqp_url) as channel:
             machine = await describe(stack)
-            figures = [figure for line in _LINES for figure in await line.measure(stack, size, step)]
-        progress.update(task, completed=steps, description="done")
-        return figures, machine
+            bench = Bench(stack, channel, size, only, step)
+            wanted = [line for line in _LINES if bench.wants(*line.TARGETS)]
+            progress.update(task, total=sum(line.steps(bench) for line in wanted) + 1)
+            figures = [figure for line in wanted for figure in await line.measure(bench)]
+        step("done")
+    return figures, machine
 
 
 if __name__ == "__main__":

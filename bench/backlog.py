@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from aiormq.abc import AbstractChannel
 
-    from bench.workload import Message
+    from bench.messages import Message
 
 #: Messages on their way at once: enough to keep the broker busy.
 _WINDOW = 256

@@ -1,39 +1,40 @@
-"""The real worker process draining a full queue, with the clock on it."""
+"""Worker processes draining a full queue, with the clock on them."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import time
-from contextlib import asynccontextmanager
+from collections import Counter
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias
 
 import httpx
-from prometheus_client.parser import text_string_to_metric_families
 
 from bench.backlog import depth
-from meter.local.child import Child, Command
-from meter.local.machine import LOOPBACK, PortBook
+from bench.polling import polled
+from bench.workers import outcomes_of, running_workers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from aiormq.abc import AbstractChannel
 
     from bench.stack import Stack
-
-_T = TypeVar("_T")
+    from bench.workers import Worker
 
 #: How finely the first delivery is seen; asking costs the broker a tenth of a millisecond.
 _FIRST_POLL_SECONDS = 0.002
 #: How often the queue is looked at while it empties; what the worker then holds keeps it busy for longer.
 _EMPTY_POLL_SECONDS = 0.05
 #: How often the worker's counters are looked at once the queue is empty. That is the error of the end: a
-#: fiftieth of the shortest run.
+#: hundredth of the shortest run.
 _END_POLL_SECONDS = 0.02
 _DEADLINE_SECONDS = 300.0
+
+#: Watches workers for as long as the context lasts.
+Beside: TypeAlias = "Callable[[Sequence[Worker]], AbstractAsyncContextManager[None]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +43,46 @@ class Drain:
 
     Attributes:
         seconds: from the first delivery to the last commit.
-        outcomes: events by outcome.
+        by_worker: events by outcome, of each worker.
     """
 
     seconds: float
-    outcomes: Mapping[str, int]
+    by_worker: Sequence[Mapping[str, int]]
+
+    @property
+    def outcomes(self) -> Counter[str]:
+        """Events by outcome; without those that nothing had."""
+        return _total(self.by_worker)
 
     @property
     def rate(self) -> float:
         """Events delivered a second."""
-        return sum(self.outcomes.values()) / self.seconds
+        return self.outcomes.total() / self.seconds
+
+    def expect(self, **outcomes: int) -> None:
+        """Hold the outcomes to what the workload is made for.
+
+        Raises:
+            RuntimeError: an event got another outcome.
+        """
+        expected = {name: count for name, count in outcomes.items() if count}
+        if self.outcomes != expected:
+            raise RuntimeError(f"the outcomes should be {expected} and are {dict(self.outcomes)}")
 
 
-async def drain(stack: Stack, channel: AbstractChannel, dsn: str, *, events: int) -> Drain:
-    """Start ``meter worker`` on a full queue and wait until it has settled everything.
+async def drain(
+    stack: Stack,
+    channel: AbstractChannel,
+    dsn: str,
+    *,
+    events: int,
+    workers: int = 1,
+    beside: Beside | None = None,
+) -> Drain:
+    """Start ``meter worker`` on a full queue and wait until everything is settled.
 
     The clock starts when the broker first has fewer messages ready than were confirmed, so that the start of
-    the process does not count, and ends when the worker's own counters, which rise after each commit, have
+    the process does not count, and ends when the workers' own counters, which rise after each commit, have
     reached the number of events.
 
     Args:
@@ -66,61 +90,42 @@ async def drain(stack: Stack, channel: AbstractChannel, dsn: str, *, events: int
         channel: to watch the queue with.
         dsn: the database to settle into.
         events: how many the queue holds.
+        workers: how many processes, started together.
+        beside: watches the workers while the clock runs.
 
     Raises:
         TimeoutError: it took longer than anything here may.
     """
     full = await depth(channel)
-    async with asyncio.timeout(_DEADLINE_SECONDS), _worker(stack, dsn) as metrics_url:
-        await _polled(lambda: depth(channel), lambda ready: ready < full, _FIRST_POLL_SECONDS)
-        began = time.perf_counter()
-        await _polled(lambda: depth(channel), lambda ready: ready == 0, _EMPTY_POLL_SECONDS)
-        async with httpx.AsyncClient() as client:
-            outcomes = await _polled(
-                lambda: _outcomes(client, metrics_url),
-                lambda counted: sum(counted.values()) >= events,
-                _END_POLL_SECONDS,
-            )
-        return Drain(time.perf_counter() - began, outcomes)
+    async with (
+        asyncio.timeout(_DEADLINE_SECONDS),
+        running_workers(stack, dsn, workers) as running,
+        httpx.AsyncClient() as client,
+    ):
+        await polled(lambda: depth(channel), lambda ready: ready < full, _FIRST_POLL_SECONDS)
+        async with beside(running) if beside else nullcontext():
+            began = time.perf_counter()
+            await polled(lambda: depth(channel), lambda ready: ready == 0, _EMPTY_POLL_SECONDS)
+            by_worker = await settled(client, running, events)
+            seconds = time.perf_counter() - began
+        return Drain(seconds, by_worker)
 
 
-async def _polled(ask: Callable[[], Awaitable[_T]], enough: Callable[[_T], bool], every_seconds: float) -> _T:
-    while not enough(answer := await ask()):  # noqa: ASYNC110 - another process is watched from outside
-        await asyncio.sleep(every_seconds)
-    return answer
+async def settled(client: httpx.AsyncClient, workers: Sequence[Worker], events: int) -> list[dict[str, int]]:
+    """Wait until workers have settled so many events together.
 
-
-@asynccontextmanager
-async def _worker(stack: Stack, dsn: str) -> AsyncIterator[str]:
-    """A worker process with the settings it has by itself; yields where its metrics are."""
-    port = PortBook(stack.folder / "worker-port.json").assign(["worker"])["worker"]
-    inherited = {name: text for name, text in os.environ.items() if not name.startswith("METER_")}
-    addresses = {
-        "METER_DATABASE_URL": dsn,
-        "METER_AMQP_URL": stack.amqp_url,
-        "METER_WORKER_PORT": str(port),
-        "METER_LOG_LEVEL": "warning",
-    }
-    command = Command(
-        name="worker",
-        folder=stack.folder,
-        arguments=[sys.executable, "-m", "meter", "worker"],
-        environment=inherited | addresses,
+    Returns:
+        Events by outcome, of each worker.
+    """
+    return await polled(
+        lambda: asyncio.gather(*(outcomes_of(client, worker) for worker in workers)),
+        lambda counted: _total(counted).total() >= events,
+        _END_POLL_SECONDS,
     )
-    child = Child(command)
-    await child.start()
-    try:
-        yield f"http://{LOOPBACK}:{port}/metrics"
-    finally:
-        await child.stop()
 
 
-async def _outcomes(client: httpx.AsyncClient, url: str) -> dict[str, int]:
-    text = (await client.get(url)).raise_for_status().text
-    return {
-        sample.labels["outcome"]: int(sample.value)
-        for family in text_string_to_metric_families(text)
-        if family.name == "meter_events"
-        for sample in family.samples
-        if sample.name == "meter_events_total"
-    }
+def _total(by_worker: Sequence[Mapping[str, int]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for outcomes in by_worker:
+        total.update({name: count for name, count in outcomes.items() if count})
+    return total

@@ -18,7 +18,7 @@ class Target:
         line: its name, ``B1`` …
         title: what is measured.
         against: what it is divided by, or the conditions of an absolute figure.
-        bound: the figure it must reach.
+        bound: the figure it must reach; None where it is only told.
         unit: of the figure; ``ratio`` where it has none.
         at: whether the bound is the least or the most that holds.
     """
@@ -26,18 +26,18 @@ class Target:
     line: str
     title: str
     against: str
-    bound: float
+    bound: float | None
     unit: str = "ratio"
     at: Literal["least", "most"] = "least"
 
     @property
     def must(self) -> str:
         """The bound as the table shows it."""
-        return f"{'≥' if self.at == 'least' else '≤'} {self.bound:,g}"
+        return "" if self.bound is None else f"{'≥' if self.at == 'least' else '≤'} {self.bound:,g}"
 
     def holds(self, value: float) -> bool:
         """Whether a figure reaches the bound."""
-        return value >= self.bound if self.at == "least" else value <= self.bound
+        return self.bound is None or (value >= self.bound if self.at == "least" else value <= self.bound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +68,3 @@ class Figure:
     def holds(self) -> bool:
         """Whether the median reaches the bound."""
         return self.target.holds(self.value)
-
-
-def ratios(target: Target, over: tuple[str, Sequence[float]], under: tuple[str, Sequence[float]]) -> Figure:
-    """Divide the rates of each round, so that what slows a whole round down stands on both sides.
-
-    Args:
-        target: the line.
-        over: name and rates of what is divided.
-        under: name and rates of what it is divided by.
-    """
-    samples = [a / b for a, b in zip(over[1], under[1], strict=True)]
-    return Figure(target, samples, dict((over, under)))

@@ -25,7 +25,7 @@ def table(figures: Sequence[Figure]) -> Table:
 
 
 def write_json(figures: Sequence[Figure], file: Path) -> None:
-    """Write the figures for programs: a list of line, value, unit, must, holds, spread, against."""
+    """Write what must hold for programs: a list of line, value, unit, must, holds, spread, against."""
     written = [
         {
             "line": figure.target.line,
@@ -37,23 +37,23 @@ def write_json(figures: Sequence[Figure], file: Path) -> None:
             "against": figure.target.against,
         }
         for figure in figures
+        if figure.target.bound is not None
     ]
     file.write_text(json.dumps(written, indent=2, ensure_ascii=False) + "\n")
 
 
 def markdown(figures: Sequence[Figure], machine: Mapping[str, str]) -> str:
-    """Write the figures, the rates behind them and the machine, as Markdown tables."""
-    rounds = len(figures[0].samples)
+    """Write the machine, the figures and the rates behind them, as Markdown tables."""
     lines = [
         *_rows(("", ""), machine.items()),
         "",
-        f"Median of {rounds} rounds, spread least–most.",
+        "Median of the rounds, spread least–most.",
         "",
-        *_rows(_COLUMNS, (_cells(figure) for figure in figures)),
+        *_rows((*_COLUMNS, "rounds"), ((*_cells(figure), str(len(figure.samples))) for figure in figures)),
         "",
         "Events a second behind the ratios, by round:",
         "",
-        *_rows(("line", "what", *(str(number + 1) for number in range(rounds))), _rates(figures)),
+        *_rows(("line", "what", "by round"), _rates(figures)),
     ]
     return "\n".join(lines) + "\n"
 
@@ -66,16 +66,16 @@ def _cells(figure: Figure) -> tuple[str, ...]:
         target.line,
         target.title,
         target.against,
-        f"{target.must}{unit}",
+        f"{target.must}{unit if target.must else ''}",
         f"{_shown(figure.value)}{unit}",
         f"{_shown(low)}–{_shown(high)}",
-        "yes" if figure.holds else "no",
+        "" if target.bound is None else "yes" if figure.holds else "no",
     )
 
 
 def _rates(figures: Sequence[Figure]) -> list[tuple[str, ...]]:
     return [
-        (figure.target.line, name, *(f"{rate:,.0f}" for rate in rates))
+        (figure.target.line, name, " · ".join(f"{rate:,.0f}" for rate in rates))
         for figure in figures
         for name, rates in figure.parts.items()
     ]

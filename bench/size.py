@@ -13,18 +13,58 @@ class Size:
         rounds: in each, everything is run once, one after the other.
         batch_events: for drains at many events a message.
         single_events: for drains at one event a message.
-        plain_events: for the peer with a transaction per event.
+        handler_events: for the peers with a transaction per event.
         recorded_events: for the publisher.
+        steady_seconds: how long usage arrives at a steady rate for the latency.
+        backlog_events: for the worker's memory.
+        backlog_rounds: how often that is drained.
+        present_rows: in the ledger that new events are added to.
+        many_organizations: for drains over more organizations than usual.
+        period_rows: of the one organization whose usage is added up and paged through.
+        requests: a round, of each kind.
     """
 
     rounds: int
     batch_events: int
     single_events: int
-    plain_events: int
+    handler_events: int
     recorded_events: int
+    steady_seconds: int
+    backlog_events: int
+    backlog_rounds: int
+    present_rows: int
+    many_organizations: int
+    period_rows: int
+    requests: int
 
 
-#: Every run lasts a second or more on two cores.
-FULL = Size(rounds=5, batch_events=100_000, single_events=25_000, plain_events=5_000, recorded_events=300_000)
+#: Every run lasts some seconds on two cores.
+FULL = Size(
+    rounds=5,
+    batch_events=200_000,
+    single_events=40_000,
+    handler_events=6_000,
+    recorded_events=300_000,
+    steady_seconds=20,
+    backlog_events=1_000_000,
+    backlog_rounds=3,
+    present_rows=20_000_000,
+    many_organizations=100_000,
+    period_rows=10_000_000,
+    requests=300,
+)
 #: To see that everything runs; the figures are coarse.
-QUICK = Size(rounds=2, batch_events=20_000, single_events=3_000, plain_events=1_000, recorded_events=30_000)
+QUICK = Size(
+    rounds=1,
+    batch_events=10_000,
+    single_events=2_000,
+    handler_events=500,
+    recorded_events=20_000,
+    steady_seconds=2,
+    backlog_events=20_000,
+    backlog_rounds=1,
+    present_rows=100_000,
+    many_organizations=2_000,
+    period_rows=100_000,
+    requests=20,
+)

@@ -1,19 +1,10 @@
-"""The usage that every line is measured with: how it is spread, and what an event looks like."""
+"""The usage that every line is measured with, and how it is spread."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import accumulate
-from typing import TYPE_CHECKING
-
-from uuid_utils import uuid7
-
-from meter.events import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT, encode_batch
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 ORGANIZATIONS = 1_000
 USERS_EACH = 10
@@ -35,18 +26,10 @@ class Usage:
 
     org_id: str
     user_id: str
+    service_type: str
     model: str
     input_tokens: int
     output_tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message ready to be published."""
-
-    body: bytes
-    content_type: str
-    routing_key: str
 
 
 def organization_id(rank: int) -> str:
@@ -59,58 +42,42 @@ def user_id(number: int) -> str:
     return f"user-{number:02d}"
 
 
-def usages(count: int, organizations: int = ORGANIZATIONS) -> list[Usage]:
+def usages(
+    count: int, organizations: int = ORGANIZATIONS, *, biggest_share: float | None = None
+) -> list[Usage]:
     """Draw usage by the Zipf law; the same at every call.
 
     Args:
         count: how many.
         organizations: how many there are; rank 1 gets the most.
+        biggest_share: what part of all usage rank 1 has, where it is not left to the law.
     """
     chance = random.Random(SEED)  # noqa: S311 - must be repeatable
     ranks = range(1, organizations + 1)
-    cumulative = list(accumulate(rank**-ZIPF_EXPONENT for rank in ranks))
-    drawn = chance.choices(ranks, cum_weights=cumulative, k=count)
-    return [
-        Usage(
-            organization_id(rank),
-            user_id(chance.randrange(1, USERS_EACH + 1)),
-            chance.choice(_MODELS),
-            chance.randrange(50, 4_000),
-            chance.randrange(10, 1_500),
-        )
-        for rank in drawn
-    ]
+    weights = [rank**-ZIPF_EXPONENT for rank in ranks]
+    if biggest_share is not None:
+        weights[0] = sum(weights[1:]) * biggest_share / (1 - biggest_share)
+    drawn = chance.choices(ranks, cum_weights=list(accumulate(weights)), k=count)
+    return [usage_of(organization_id(rank), chance) for rank in drawn]
 
 
-def encoded_events(drawn: Sequence[Usage]) -> list[bytes]:
-    """Write usage as events by the contract, with new ids in the order of time."""
-    time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return [_encoded(usage, str(uuid7()), time) for usage in drawn]
+def usage_of(org_id: str, chance: random.Random) -> Usage:
+    """Draw usage of an organization.
 
-
-def single_messages(drawn: Sequence[Usage], events: Sequence[bytes]) -> list[Message]:
-    """Put each event into a message of its own."""
-    return [
-        Message(event, CONTENT_TYPE_EVENT, usage.org_id) for usage, event in zip(drawn, events, strict=True)
-    ]
-
-
-def batch_messages(drawn: Sequence[Usage], events: Sequence[bytes]) -> list[Message]:
-    """Put :data:`EVENTS_A_MESSAGE` events into each message."""
-    return [
-        Message(
-            encode_batch(events[first : first + EVENTS_A_MESSAGE]), CONTENT_TYPE_BATCH, drawn[first].org_id
-        )
-        for first in range(0, len(events), EVENTS_A_MESSAGE)
-    ]
-
-
-def _encoded(usage: Usage, id: str, time: str) -> bytes:
-    event = (
-        f'{{"specversion":"1.0","type":"meter.usage.v1","id":"{id}","source":"bench","subject":"{usage.org_id}",'
-        f'"time":"{time}","data":{{"user_id":"{usage.user_id}","service_type":"llm","quantity":"1",'
-        f'"request_id":"req-%s","metadata":{{"model":"{usage.model}","input_tokens":{usage.input_tokens},'
-        f'"output_tokens":{usage.output_tokens},"latency_ms":{usage.output_tokens * 11}}}}}}}'
+    Args:
+        org_id: the organization.
+        chance: where the numbers come from.
+    """
+    return Usage(
+        org_id,
+        user_id(chance.randrange(1, USERS_EACH + 1)),
+        "llm",
+        chance.choice(_MODELS),
+        chance.randrange(50, 4_000),
+        chance.randrange(10, 1_500),
     )
-    filling = EVENT_BYTES - len(event) + len("%s")
-    return (event % id.replace("-", "").ljust(filling, "0")[:filling]).encode()
+
+
+def organization_rank(org_id: str) -> int:
+    """Read the rank from the name of an organization."""
+    return int(org_id.removeprefix("org-"))

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import io
 import time
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import asyncpg
 
-from bench.stack import SQL
+from bench.databases import SQL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ROWS_A_TRANSACTION = 2_000
 _CONNECTIONS = 2
+#: The last place that a table can have.
+_BEHIND_ALL = (2**32 - 1, 2**16 - 1)
 
 
 async def copy_rows_again(dsn: str, *, rows: int) -> float:
@@ -57,15 +60,17 @@ async def _ledger_in_chunks(connection: asyncpg.Connection, rows: int) -> list[b
     found = await connection.fetchval("select count(*) from credit_usage_attribution")
     if found != rows:
         raise RuntimeError(f"the ledger should hold {rows} rows and holds {found}")
-    # A scan that joins another in the middle would not give the rows in the order in which they were written.
-    await connection.execute("set synchronize_seqscans = off")
-    query = (SQL / "ledger_chunk.sql").read_text()
-    return [await _chunk(connection, query, first) for first in range(0, rows, _ROWS_A_TRANSACTION)]
+    # A scan that joins another in the middle, or one by several processes, would give another order.
+    await connection.execute("set synchronize_seqscans = off; set max_parallel_workers_per_gather = 0")
+    query = (SQL / "ledger_places.sql").read_text()
+    places = [row["place"] for row in await connection.fetch(query, _ROWS_A_TRANSACTION)]
+    return [await _chunk(connection, first, end) for first, end in pairwise([*places, _BEHIND_ALL])]
 
 
-async def _chunk(connection: asyncpg.Connection, query: str, first: int) -> bytes:
+async def _chunk(connection: asyncpg.Connection, first: tuple[int, int], end: tuple[int, int]) -> bytes:
     chunk = io.BytesIO()
-    await connection.copy_from_query(query, first, _ROWS_A_TRANSACTION, output=chunk, format="binary")
+    query = (SQL / "ledger_chunk.sql").read_text()
+    await connection.copy_from_query(query, str(first), str(end), output=chunk, format="binary")
     return chunk.getvalue()
 
 

@@ -77,7 +77,9 @@ def _record_one(publisher: Publisher, usage: Usage) -> None:
         "output_tokens": usage.output_tokens,
         "latency_ms": usage.output_tokens * 11,
     }
-    publisher.record(usage.org_id, usage.user_id, "llm", request_id="req-7f3a9c52d8e14b06", metadata=metadata)
+    publisher.record(
+        usage.org_id, usage.user_id, usage.service_type, request_id="req-7f3a9c52d8e14b06", metadata=metadata
+    )
 
 
 if __name__ == "__main__":

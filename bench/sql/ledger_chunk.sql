@@ -1,2 +1,2 @@
--- Rows of the ledger in the order in which they were written. $1: how many to pass over. $2: how many to take.
-select * from credit_usage_attribution offset $1 limit $2
+-- Rows of the ledger in the order in which they were written, from a place ($1, included) to another ($2, excluded).
+select * from credit_usage_attribution where ctid >= $1::text::tid and ctid < $2::text::tid

@@ -1,0 +1,106 @@
+"""Seeded databases to copy from, made when the first run asks for one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from bench.workload import ORGANIZATIONS, USERS_EACH
+from meter.db.migrate import migrate
+
+if TYPE_CHECKING:
+    from meter.local.postgres import PostgresServer
+
+SQL = Path(__file__).with_name("sql")
+_RUN = "bench_run"
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """What a database begins with.
+
+    Attributes:
+        name: of the database that is copied.
+        organizations: how many, each with :data:`bench.workload.USERS_EACH` users.
+        change: a file of ``bench/sql`` that changes what they may spend; they never run out without.
+    """
+
+    name: str
+    organizations: int = ORGANIZATIONS
+    change: str | None = None
+
+
+USUAL = Seed("bench_usual")
+
+
+class Databases:
+    """The databases of a server.
+
+    Args:
+        server: the running server.
+    """
+
+    def __init__(self, server: PostgresServer) -> None:
+        self._server = server
+        self._seeded: set[str] = set()
+
+    async def fresh(self, seed: Seed = USUAL) -> str:
+        """Replace the database of the run before by a seeded one; returns its address."""
+        return await self.add(_RUN, seed)
+
+    async def add(self, name: str, seed: Seed = USUAL) -> str:
+        """Make a seeded database, in place of one of the same name.
+
+        The copy ends with a checkpoint, so that no run pays for the log of another.
+
+        Args:
+            name: of the new database.
+            seed: what it begins with.
+
+        Returns:
+            Its address, as superuser.
+        """
+        if seed.name not in self._seeded:
+            await self._seed(seed)
+            self._seeded.add(seed.name)
+        await self.drop(name)
+        await self._administer(f"create database {name} template {seed.name}")
+        await self.checkpoint()
+        return self._server.dsn(name)
+
+    async def drop(self, name: str = _RUN) -> None:
+        """Remove a database, where it is there."""
+        await self._administer(f"drop database if exists {name} with (force)")
+
+    async def forget(self, seed: Seed) -> None:
+        """Remove a database to copy from, once no run needs it any more."""
+        self._seeded.discard(seed.name)
+        await self.drop(seed.name)
+
+    async def checkpoint(self) -> None:
+        """Write what the runs before have left to be written."""
+        await self._administer("checkpoint")
+
+    async def _seed(self, seed: Seed) -> None:
+        dsn = self._server.dsn(seed.name)
+        await self._administer(f"create database {seed.name}")
+        await migrate(dsn)
+        await execute(dsn, (SQL / "seed.sql").read_text(), seed.organizations, USERS_EACH)
+        if seed.change is not None:
+            await execute(dsn, (SQL / seed.change).read_text())
+        await execute(dsn, "vacuum analyze")
+
+    async def _administer(self, statement: str) -> None:
+        await execute(self._server.dsn("postgres"), statement)
+
+
+async def execute(dsn: str, statement: str, *arguments: object) -> None:
+    """Run a statement over a connection of its own."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statement, *arguments)
+    finally:
+        await connection.close()

@@ -1,0 +1,106 @@
+"""Runs that are repeated in rounds, and the ratios made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bench.figures import Figure
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from bench.figures import Target
+    from bench.measuring import Bench
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Something with a rate.
+
+    Attributes:
+        name: as the tables show it.
+        measure: runs it once; returns events a second.
+        after: the run whose database it goes on with.
+    """
+
+    name: str
+    measure: Callable[[], Awaitable[float]]
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A line made of two runs of the same round."""
+
+    target: Target
+    over: str
+    under: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """Runs in the order in which each round takes them, so that neighbours in time are compared."""
+
+    runs: Sequence[Run]
+    ratios: Sequence[Ratio]
+    #: Every round's rate by run.
+    rates: dict[str, list[float]] = field(default_factory=dict)
+
+    def needed(self, bench: Bench) -> list[Run]:
+        """Leave out what no wanted line needs."""
+        names = {name for ratio in self._wanted(bench) for name in (ratio.over, ratio.under)}
+        names |= {run.after for run in self.runs if run.name in names and run.after is not None}
+        return [run for run in self.runs if run.name in names]
+
+    async def measure(self, bench: Bench) -> list[Figure]:
+        """Run the rounds.
+
+        Args:
+            bench: what is wanted, and how many rounds.
+
+        Returns:
+            The wanted lines; each ratio divides the rates of one round, so that what slows a whole round down
+            stands on both sides.
+        """
+        needed = self.needed(bench)
+        for _ in range(bench.size.rounds):
+            for run in needed:
+                bench.step(run.name)
+                self.rates.setdefault(run.name, []).append(await run.measure())
+        return [self._figure(ratio) for ratio in self._wanted(bench)]
+
+    def _wanted(self, bench: Bench) -> list[Ratio]:
+        return [ratio for ratio in self.ratios if bench.wants(ratio.target)]
+
+    def _figure(self, ratio: Ratio) -> Figure:
+        over, under = self.rates[ratio.over], self.rates[ratio.under]
+        samples = [a / b for a, b in zip(over, under, strict=True)]
+        return Figure(ratio.target, samples, {ratio.over: over, ratio.under: under})
+
+
+async def repeated(
+    bench: Bench,
+    targets: Sequence[Target],
+    name: str,
+    measure: Callable[[], Awaitable[Mapping[str, float]]],
+    rounds: int,
+) -> list[Figure]:
+    """Measure absolute figures, several at a time.
+
+    Args:
+        bench: what is wanted.
+        targets: the lines.
+        name: of the run, for the progress.
+        measure: runs it once; returns a figure by line.
+        rounds: how often.
+    """
+    measured = []
+    for _ in range(rounds):
+        bench.step(name)
+        measured.append(await measure())
+    return [
+        Figure(target, [figures[target.line] for figures in measured], {})
+        for target in targets
+        if bench.wants(target)
+    ]
