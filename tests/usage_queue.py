@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from aiormq.abc import DeliveredMessage
 
-    from meter.events import UsageEvent
+    from meter.events import Usage
 
 
 class UsageQueue:
@@ -43,13 +43,13 @@ class UsageQueue:
         await channel.close()
         return taken
 
-    async def events(self) -> list[UsageEvent]:
+    async def events(self) -> list[Usage]:
         """Take every event there is; every message must be a good one."""
-        events: list[UsageEvent] = []
+        events: list[Usage] = []
         for message in await self.messages():
             decoded = decode_message(message.body, message.header.properties.content_type)
             assert decoded.refusals == ()
-            events += [entry.event for entry in decoded.events]
+            events += decoded.events
         return events
 
 

@@ -39,8 +39,8 @@ async def test_confirmed_events_are_on_the_queue_exactly(broker: Broker) -> None
         assert await sender.flush(30) == 0
         events = await queue.events()
     assert len(events) == len(recorded) == 2_500
-    assert {event.id: event.data.metadata["input_tokens"] for event in events} == recorded
-    assert all(event.data.api_cost == Decimal(recorded[event.id]) / 1_000 for event in events)
+    assert {event.id: event.numbers["input_tokens"] for event in events} == recorded
+    assert all(event.api_cost == recorded[event.id] * 1_000 for event in events)
     counters = sender.counters
     assert (counters.recorded, counters.confirmed, counters.buffered) == (2_500, 2_500, 0)
     assert (counters.dropped, counters.retried, counters.returned, counters.buffered_bytes) == (0, 0, 0, 0)

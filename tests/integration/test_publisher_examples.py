@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,10 +57,10 @@ async def test_the_python_service_meters_its_answers(broker: Broker) -> None:
         events = await queue.events()
     assert [event.id for event in events] == ids
     assert len(ids) == 3
-    assert {(event.org_id, event.data.user_id, event.source) for event in events} == {
+    assert {(event.org_id, event.user_id, event.source) for event in events} == {
         ("umbrella", "bob", "examples/python")
     }
-    assert all(event.data.api_cost == Decimal("0.0012") for event in events)
+    assert all(event.api_cost == 1_200 for event in events)
 
 
 async def test_a_node_service_publishes_by_the_contract_alone(broker: Broker, node_example: Path) -> None:
@@ -70,14 +69,14 @@ async def test_a_node_service_publishes_by_the_contract_alone(broker: Broker, no
         events = await queue.events()
     assert [event.id for event in events] == ids
     answer, *lookups = events
-    assert (answer.org_id, answer.source, answer.data.user_id) == ("umbrella", "examples/node", "bob")
-    assert answer.data.api_cost == Decimal("0.0042")
-    assert answer.data.metadata == {
+    assert (answer.org_id, answer.source, answer.user_id) == ("umbrella", "examples/node", "bob")
+    assert answer.api_cost == 4_200
+    assert answer.numbers == {
         "input_tokens": 1200,
         "output_tokens": 340,
         "question": "Was kostet das – 3 €?",
     }
-    assert [event.data.quantity for event in lookups] == [1, 2]
+    assert [event.quantity for event in lookups] == [1_000_000, 2_000_000]
 
 
 async def test_the_node_service_says_what_is_wrong_when_nobody_listens(

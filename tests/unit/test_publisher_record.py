@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from meter.errors import ConfigurationError, InvalidUsageEvent
-from meter.events import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT, UsageEvent, decode_message, encode_batch
+from meter.events import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT, Usage, decode_message, encode_batch
 from meter.publisher import BlockingPublisher, Publisher
 from meter.publisher.outbox import Message
 
@@ -22,13 +22,13 @@ def publisher(**options: Any) -> Publisher:
     return Publisher(URL, source="test", **options)
 
 
-def recorded(sender: Publisher) -> list[UsageEvent]:
+def recorded(sender: Publisher) -> list[Usage]:
     sender._outbox.seal()
-    events: list[UsageEvent] = []
+    events: list[Usage] = []
     while isinstance(message := sender._outbox.take(), Message):
         decoded = decode_message(encode_batch(message.events), CONTENT_TYPE_BATCH)
         assert decoded.refusals == ()
-        events += [entry.event for entry in decoded.events]
+        events += decoded.events
     return events
 
 
@@ -52,12 +52,11 @@ def test_the_event_says_what_was_recorded() -> None:
     )
     (event,) = recorded(sender)
     assert event_id == event.id == "row-1"
-    assert (event.type, event.source, event.org_id, event.time) == ("meter.usage.v1", "elsewhere", "acme", at)
-    data = event.data
-    assert (data.user_id, data.service_type, data.service_name) == ("alice", "llm", "openai")
-    assert (data.quantity, data.credits, data.api_cost) == (Decimal(3), Decimal("1.25"), Decimal("0.000001"))
-    assert (data.key_source, data.request_id) == ("byok", "r-1")
-    assert data.metadata == {
+    assert (event.source, event.org_id, event.occurred_at) == ("elsewhere", "acme", at)
+    assert (event.user_id, event.service_type, event.service_name) == ("alice", "llm", "openai")
+    assert (event.quantity, event.credits, event.api_cost) == (3_000_000, 1_250_000, 1)
+    assert (event.key_source, event.request_id) == ("byok", "r-1")
+    assert event.numbers == {
         "model": "gpt",
         "input_tokens": 12,
         "tags": ["a", {"b": None}],
@@ -72,10 +71,10 @@ def test_what_is_not_given_takes_its_default() -> None:
     (event,) = recorded(sender)
     assert event_id is not None
     assert UUID(event_id).version == 7
-    assert event.key == UUID(event_id)
+    assert event.key == event_id
     assert event.source == "test"
-    assert before <= event.time <= datetime.now(UTC)
-    assert (event.data.quantity, event.data.credits, event.data.metadata) == (Decimal(1), None, {})
+    assert before <= event.occurred_at <= datetime.now(UTC)
+    assert (event.quantity, event.credits, event.metadata) == (1_000_000, None, "{}")
 
 
 def test_every_event_has_an_id_of_its_own() -> None:
@@ -159,21 +158,21 @@ def test_the_limits_themselves_are_accepted() -> None:
         metadata={"text": "x" * 8_000},
     )
     (event,) = recorded(sender)
-    assert event.data.quantity == 10**14 - 1
+    assert event.quantity == (10**14 - 1) * 10**6
 
 
 def test_an_amount_of_more_zeros_than_places_is_judged_by_its_value() -> None:
     sender = publisher()
     sender.record("acme", "alice", "llm", credits=Decimal("1E+3"), quantity=Decimal("2.00000000"))
     (event,) = recorded(sender)
-    assert (event.data.credits, event.data.quantity) == (Decimal(1000), Decimal(2))
+    assert (event.credits, event.quantity) == (1_000_000_000, 2_000_000)
 
 
 def test_a_decimal_in_the_metadata_is_a_number_that_can_be_priced() -> None:
     sender = publisher()
     sender.record("acme", "alice", "llm", metadata={"input_tokens": Decimal("1200.5"), "output_tokens": 3})
     (event,) = recorded(sender)
-    assert event.data.metadata == {"input_tokens": Decimal("1200.5"), "output_tokens": 3}
+    assert event.numbers == {"input_tokens": Decimal("1200.5"), "output_tokens": 3}
 
 
 @pytest.mark.parametrize(

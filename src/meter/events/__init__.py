@@ -1,6 +1,7 @@
 """The usage event: the public contract, version 1, encode and decode."""
 
-from meter.events.decoding import Decoded, DecodedEvent, Refusal, decode_message
+from meter.events.decoded import Decoded, Refusal
+from meter.events.decoding import decode_message
 from meter.events.encoding import encode_batch, encode_event
 from meter.events.identity import EVENT_KEY_NAMESPACE, event_key, new_event_id
 from meter.events.metadata import METADATA_MAX_BYTES, encode_metadata
@@ -28,7 +29,6 @@ __all__ = [
     "METADATA_MAX_BYTES",
     "VOID_TYPE",
     "Decoded",
-    "DecodedEvent",
     "KeySource",
     "Refusal",
     "RefusalReason",

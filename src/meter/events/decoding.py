@@ -3,91 +3,21 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
 
-import msgspec
-from pydantic import ValidationError
-
+from meter.events.decoded import Decoded, Refusal
+from meter.events.exact import EventRefused, read_exactly
 from meter.events.fields import ORG_ID_MAX_CHARS, ORG_ID_PATTERN
-from meter.events.folding import fold_unknown_fields
-from meter.events.model import (
-    CONTENT_TYPE_BATCH,
-    CONTENT_TYPE_EVENT,
-    EVENT_TYPE,
-    MESSAGE_MAX_BYTES,
-    MESSAGE_MAX_EVENTS,
-    VOID_TYPE,
-    UsageEvent,
-)
+from meter.events.model import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT, MESSAGE_MAX_BYTES, MESSAGE_MAX_EVENTS
 from meter.events.reasons import RefusalReason
-from meter.events.sentences import explain
-from meter.events.splitting import NotABatch, parse_leniently, split_batch
+from meter.events.splitting import NotABatch, split_batch
 
-_JSON = msgspec.json.Decoder(float_hook=Decimal)
+if TYPE_CHECKING:
+    import msgspec
+
+    from meter.events.usage import Usage
+
 _ORG_ID = re.compile(ORG_ID_PATTERN.removesuffix("$"))
-
-
-@dataclass(frozen=True, slots=True)
-class DecodedEvent:
-    """A usage event and where it came from.
-
-    Attributes:
-        event: the validated event.
-        element: its bytes; of a batch a view into the body, not a copy.
-    """
-
-    event: UsageEvent
-    element: bytes | msgspec.Raw
-
-    @property
-    def original(self) -> bytes:
-        """The exact bytes of the event as published."""
-        return bytes(self.element)
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Something that cannot be settled, and why.
-
-    Attributes:
-        reason: the stable code.
-        sentence: which field is wrong and why, for people.
-        original: the exact bytes of the message or of the one array element.
-        org_id: the organization, where one can be read.
-        event_id: the event's id, where one can be read.
-        whole_message: whether `original` is the body of the message, with its content type, or an element.
-    """
-
-    reason: RefusalReason
-    sentence: str
-    original: bytes
-    org_id: str | None = None
-    event_id: str | None = None
-    whole_message: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """What a message holds.
-
-    Attributes:
-        events: the events that can be settled, in the order of the message.
-        refusals: the elements that cannot, or one for the whole message.
-    """
-
-    events: tuple[DecodedEvent, ...] = ()
-    refusals: tuple[Refusal, ...] = ()
-
-
-class _Refused(Exception):
-    """An event is refused."""
-
-    def __init__(self, reason: RefusalReason, sentence: str, parsed: object = None) -> None:
-        super().__init__(sentence)
-        self.reason = reason
-        self.sentence = sentence
-        self.parsed = parsed
 
 
 def decode_message(body: bytes, content_type: str | None) -> Decoded:
@@ -119,7 +49,7 @@ def decode_message(body: bytes, content_type: str | None) -> Decoded:
     if media_type == CONTENT_TYPE_BATCH:
         return _decode_batch(body)
     outcome = _decode_event(body, whole_message=True)
-    return Decoded(refusals=(outcome,)) if isinstance(outcome, Refusal) else Decoded(events=(outcome,))
+    return Decoded((), (outcome,), body) if isinstance(outcome, Refusal) else Decoded((outcome,), (), body)
 
 
 def _decode_batch(body: bytes) -> Decoded:
@@ -133,66 +63,27 @@ def _decode_batch(body: bytes) -> Decoded:
         return _refuse_whole(
             body, RefusalReason.BATCH_TOO_LARGE, f"the batch must hold at most {MESSAGE_MAX_EVENTS:,} events"
         )
-    outcomes = [_decode_event(element, whole_message=False) for element in elements]
-    return Decoded(
-        events=tuple(outcome for outcome in outcomes if isinstance(outcome, DecodedEvent)),
-        refusals=tuple(outcome for outcome in outcomes if isinstance(outcome, Refusal)),
-    )
+    events: list[Usage] = []
+    refusals: list[Refusal] = []
+    places: list[int] = []
+    for place, element in enumerate(elements):
+        outcome = _decode_event(element, whole_message=False)
+        if isinstance(outcome, Refusal):
+            refusals.append(outcome)
+        else:
+            events.append(outcome)
+            places.append(place)
+    return Decoded(events, tuple(refusals), body, batch=True, places=places if refusals else None)
 
 
-def _decode_event(element: bytes | msgspec.Raw, *, whole_message: bool) -> DecodedEvent | Refusal:
+def _decode_event(element: bytes | msgspec.Raw, *, whole_message: bool) -> Usage | Refusal:
     try:
-        return DecodedEvent(_validate(_parse(element)), element)
-    except _Refused as refused:
+        return read_exactly(element)
+    except EventRefused as refused:
         org_id, event_id = _identify(refused.parsed)
         return Refusal(
             refused.reason, refused.sentence, bytes(element), org_id, event_id, whole_message=whole_message
         )
-
-
-def _parse(element: bytes | msgspec.Raw) -> object:
-    try:
-        return _JSON.decode(element)
-    except (msgspec.ValidationError, InvalidOperation):
-        raise _Refused(
-            RefusalReason.NUMBER_OUT_OF_RANGE,
-            "a number of the event has too many digits or too large an exponent",
-        ) from None
-    except RecursionError:
-        raise _Refused(RefusalReason.NESTED_TOO_DEEP, "the event is nested too deep to be read") from None
-    except msgspec.DecodeError:
-        pass
-    try:
-        parsed = parse_leniently(bytes(element))
-    except (ValueError, RecursionError):
-        raise _Refused(RefusalReason.UNREADABLE, "the message is not JSON") from None
-    raise _Refused(RefusalReason.INVALID_EVENT, "the event must not contain a lone surrogate", parsed)
-
-
-def _validate(parsed: object) -> UsageEvent:
-    if not isinstance(parsed, dict):
-        raise _Refused(RefusalReason.INVALID_EVENT, "an event must be a JSON object")
-    kind = parsed.get("type")
-    if kind != EVENT_TYPE:
-        raise _wrong_type(kind, parsed)
-    try:
-        return UsageEvent.model_validate(fold_unknown_fields(parsed))
-    except ValidationError as error:
-        reason, sentence = explain(error)
-        raise _Refused(reason, sentence, parsed) from None
-
-
-def _wrong_type(kind: object, parsed: object) -> _Refused:
-    if kind == VOID_TYPE:
-        return _Refused(
-            RefusalReason.UNSUPPORTED,
-            "this version of meter does not take events back yet; replay this one after an upgrade",
-            parsed,
-        )
-    if isinstance(kind, str):
-        return _Refused(RefusalReason.UNSUPPORTED_TYPE, f"type must be {EVENT_TYPE} or {VOID_TYPE}", parsed)
-    fault = "is missing" if kind is None else "must be a string"
-    return _Refused(RefusalReason.INVALID_EVENT, f"type {fault}", parsed)
 
 
 def _identify(parsed: object) -> tuple[str | None, str | None]:
@@ -206,7 +97,7 @@ def _identify(parsed: object) -> tuple[str | None, str | None]:
 
 
 def _refuse_whole(body: bytes, reason: RefusalReason, sentence: str) -> Decoded:
-    return Decoded(refusals=(Refusal(reason, sentence, body, whole_message=True),))
+    return Decoded((), (Refusal(reason, sentence, body, whole_message=True),), body)
 
 
 def _is_utf8(body: bytes) -> bool:

@@ -110,7 +110,7 @@ def judge(encoded: bytes) -> str:
     decoded = decode_message(encoded, CONTENT_TYPE_EVENT)
     if decoded.refusals:
         raise InvalidUsageEvent(decoded.refusals[0].sentence)
-    return decoded.events[0].event.org_id
+    return decoded.events[0].org_id
 
 
 def _is_plain(data: UsageFields, org_id: str, encoded: bytes) -> bool:
