@@ -32,7 +32,7 @@ async def broker_channel(url: str) -> AsyncIterator[AbstractChannel]:
 
 
 async def fill(channel: AbstractChannel, messages: Sequence[Message]) -> None:
-    """Empty the queue, publish as meter's publisher would, and wait until all is confirmed and ready.
+    """Empty the queue, publish, and wait until all is confirmed and ready.
 
     Raises:
         RuntimeError: the queue then holds another number of messages.
@@ -42,7 +42,7 @@ async def fill(channel: AbstractChannel, messages: Sequence[Message]) -> None:
 
     async def lane() -> None:
         for message in waiting:
-            await _publish(channel, message)
+            await publish(channel, message, time.time_ns() // 1_000)
 
     async with asyncio.TaskGroup() as lanes:
         for _ in range(_WINDOW):
@@ -57,7 +57,14 @@ async def depth(channel: AbstractChannel) -> int:
     return await queue_depth(channel, USAGE_QUEUE)
 
 
-async def _publish(channel: AbstractChannel, message: Message) -> None:
+async def publish(channel: AbstractChannel, message: Message, stamp_us: int) -> None:
+    """Publish as meter's publisher would, and wait for the confirm.
+
+    Args:
+        channel: a confirming one.
+        message: what to publish.
+        stamp_us: now, in microseconds since 1970.
+    """
     await channel.basic_publish(
         message.body,
         exchange=USAGE_EXCHANGE,
@@ -66,6 +73,6 @@ async def _publish(channel: AbstractChannel, message: Message) -> None:
         properties=Basic.Properties(
             content_type=message.content_type,
             delivery_mode=_PERSISTENT,
-            headers={"meter-published-at": time.time_ns() // 1_000},
+            headers={"meter-published-at": stamp_us},
         ),
     )

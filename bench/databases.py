@@ -104,3 +104,13 @@ async def execute(dsn: str, statement: str, *arguments: object) -> None:
         await connection.execute(statement, *arguments)
     finally:
         await connection.close()
+
+
+async def value(dsn: str, query: str, *arguments: object) -> float:
+    """Ask for one number over a connection of its own."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        found: float = await connection.fetchval(query, *arguments)
+    finally:
+        await connection.close()
+    return found

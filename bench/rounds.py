@@ -53,6 +53,10 @@ class Rounds:
         names |= {run.after for run in self.runs if run.name in names and run.after is not None}
         return [run for run in self.runs if run.name in names]
 
+    def steps(self, bench: Bench) -> int:
+        """How many runs there will be."""
+        return len(self.needed(bench)) * bench.size.rounds
+
     async def measure(self, bench: Bench) -> list[Figure]:
         """Run the rounds.
 

@@ -82,7 +82,7 @@ class _Runs:
 
 def steps(bench: Bench) -> int:
     """How many steps will be reported."""
-    return len(_rounds(bench).needed(bench)) * bench.size.rounds
+    return _rounds(bench).steps(bench)
 
 
 async def measure(bench: Bench) -> list[Figure]:

@@ -1,0 +1,96 @@
+"""B7: two workers beside one, on usage of many organizations and on usage of which one has most."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from bench.databases import SQL, value
+from bench.figures import Target
+from bench.messages import batch_messages, encoded_events
+from bench.rounds import Ratio, Rounds, Run
+from bench.workload import organization_id, usages
+
+if TYPE_CHECKING:
+    from bench.drain import Drain
+    from bench.figures import Figure
+    from bench.measuring import Bench
+    from bench.messages import Message
+
+_BIGGEST_SHARE = 0.9
+_ONE, _TWO = "1 worker", "2 workers"
+_ONE_BIG, _TWO_BIG = "1 worker, one organization 90 %", "2 workers, one organization 90 %"
+_RATIOS = (
+    Ratio(Target("B7a", _TWO, _ONE, 1.0), _TWO, _ONE),
+    Ratio(Target("B7b", _TWO_BIG, _ONE_BIG, 1.0), _TWO_BIG, _ONE_BIG),
+)
+TARGETS = tuple(ratio.target for ratio in _RATIOS)
+#: No worker starves: each of two settles at least this part of all events.
+_WORKER_LEAST = 0.2
+#: No organization starves: when half of all events are settled, so is this part of those that are not the big
+#: organization's.
+_OTHERS_LEAST = 0.4
+
+
+class _Runs:
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+
+    @cached_property
+    def _big(self) -> list[Message]:
+        drawn = usages(self._bench.size.batch_events, biggest_share=_BIGGEST_SHARE)
+        return batch_messages(drawn, encoded_events(drawn))
+
+    async def one(self) -> float:
+        return await self._bench.charged(await self._bench.stack.databases.fresh(), self._bench.batches)
+
+    async def two(self) -> float:
+        return await self._by_two(self._bench.batches)
+
+    async def one_big(self) -> float:
+        return await self._bench.charged(await self._bench.stack.databases.fresh(), self._big)
+
+    async def two_big(self) -> float:
+        return await self._by_two(self._big)
+
+    async def _by_two(self, messages: list[Message]) -> float:
+        dsn = await self._bench.stack.databases.fresh()
+        drained = await self._bench.drained(dsn, messages, workers=2)
+        drained.expect(charged=sum(message.events for message in messages))
+        await _check(dsn, drained)
+        return drained.rate
+
+
+def steps(bench: Bench) -> int:
+    """How many steps will be reported."""
+    return _rounds(bench).steps(bench)
+
+
+async def measure(bench: Bench) -> list[Figure]:
+    """Drain with one worker and with two."""
+    return await _rounds(bench).measure(bench)
+
+
+def _rounds(bench: Bench) -> Rounds:
+    runs = _Runs(bench)
+    return Rounds(
+        (Run(_ONE, runs.one), Run(_TWO, runs.two), Run(_ONE_BIG, runs.one_big), Run(_TWO_BIG, runs.two_big)),
+        _RATIOS,
+    )
+
+
+async def _check(dsn: str, drained: Drain) -> None:
+    """Hold a drain by two workers to "no deadlock, no starvation".
+
+    Raises:
+        RuntimeError: there was one.
+    """
+    deadlocks = await value(dsn, (SQL / "deadlocks.sql").read_text())
+    if deadlocks:
+        raise RuntimeError(f"{deadlocks} deadlocks between two workers")
+    shares = [sum(outcomes.values()) / drained.outcomes.total() for outcomes in drained.by_worker]
+    if min(shares) < _WORKER_LEAST:
+        raise RuntimeError(f"of two workers one settled {min(shares):.0%} of the events")
+    others = await value(dsn, (SQL / "others_at_half.sql").read_text(), organization_id(1))
+    if others < _OTHERS_LEAST:
+        raise RuntimeError(f"other organizations waited for the big one: {others:.0%} settled at half time")
