@@ -1,79 +1,116 @@
-"""Settlement as a dictionary and a loop: obviously right, and what the database is held to."""
+"""Settlement as a dictionary and a loop: obviously right, and what the database is held to.
+
+Credits are whole millionths throughout.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from decimal import Decimal
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
-ZERO = Decimal(0)
+#: How many unfunded events a top-up examines itself. Here so few that examples reach it.
+FUNDING_STEP = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Event:
-    """An event as it reaches settlement: rated, or without a price."""
+    """An event as it reaches settlement: rated, without a price, or never to be settled for a reason."""
 
     org_id: str
     key: str
     user_id: str
-    credits: Decimal | None
-    source: str = "model"
+    service: str
+    credits: int | None
     given: bool = False
+    source: str = "model"
+    request_id: str | None = None
+    refusal: str | None = None
+    #: Carries a field that the contract does not know.
+    extended: bool = False
 
     @property
     def content(self) -> tuple[object, ...]:
         """What decides a conflict: what was published, not what rating made of it."""
-        return (self.user_id, self.source, self.given, self.credits if self.given else None)
+        given = self.credits if self.given else None
+        return (self.user_id, self.service, given, self.source, self.request_id)
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Allocation:
-    allocated: Decimal
+    allocated: int
     active: bool = True
-    used: Decimal = ZERO
+    used: int = 0
+    reset_period: str = "never"
+    period_no: int = 1
+    #: Whether the time of its reset has come.
+    due: bool = False
 
     @property
-    def remaining(self) -> Decimal:
-        return max(self.allocated - self.used, ZERO)
+    def remaining(self) -> int:
+        return max(self.allocated - self.used, 0)
 
 
-@dataclass
-class Entry:
-    """One row of the ledger."""
+class Entry(NamedTuple):
+    """One row of the ledger; user of the allocation that it was taken from, and the period of that."""
 
+    key: str
+    entry: int
     outcome: str
     reason: str | None
-    credits: Decimal
-    allocated: bool
+    credits: int
+    user_id: str
+    source: str
+    allocation: str | None
+    period_no: int | None
+
+
+class Open(NamedTuple):
+    """An event that is unfunded or unpriced now, and the number that it got."""
+
+    open_no: int
+    first: Entry
 
 
 @dataclass
 class Organization:
-    total: Decimal = ZERO
-    used: Decimal = ZERO
-    overage: Decimal = ZERO
-    unfunded: Decimal = ZERO
+    org_id: str
+    total: int = 0
+    used: int = 0
+    overage: int = 0
+    unfunded: int = 0
     allow_overage: bool = False
-    overage_limit: Decimal = ZERO
+    overage_limit: int = 0
     allocation_required: bool = True
     closed: bool = False
+    last_open_no: int = 0
+    #: Open events up to this one were examined since credits last came in; None: nothing waits.
+    cursor: int | None = None
     allocations: dict[str, Allocation] = field(default_factory=dict)
     contents: dict[str, tuple[object, ...]] = field(default_factory=dict)
-    users: dict[str, str] = field(default_factory=dict)
-    ledger: dict[str, list[Entry]] = field(default_factory=dict)
-    open: list[str] = field(default_factory=list)
+    ledger: list[Entry] = field(default_factory=list)
+    open: list[Open] = field(default_factory=list)
+
+    def copy(self) -> Organization:
+        return replace(
+            self,
+            allocations=dict(self.allocations),
+            contents=dict(self.contents),
+            ledger=list(self.ledger),
+            open=list(self.open),
+        )
 
     @property
-    def available(self) -> Decimal:
+    def available(self) -> int:
         return self.total - self.used
 
-    def promised(self) -> Decimal:
-        return sum((a.remaining for a in self.allocations.values() if a.active), ZERO)
+    def promised(self) -> int:
+        return sum(a.remaining for a in self.allocations.values() if a.active)
 
     def active_allocation(self, user_id: str) -> Allocation | None:
         allocation = self.allocations.get(user_id)
         return allocation if allocation and allocation.active else None
 
-    def decide(self, user_id: str, credits: Decimal) -> tuple[str, str | None]:  # noqa: PLR0911
+    def decide(self, user_id: str, credits: int) -> tuple[str, str | None]:  # noqa: PLR0911
         """Steps 2 to 4 of "What a charge means"."""
         allocation = self.active_allocation(user_id)
         if credits == 0:
@@ -90,60 +127,104 @@ class Organization:
             return "overage", None
         return "unfunded", "pool_exhausted"
 
-    def take(self, user_id: str, credits: Decimal, outcome: str) -> None:
-        allocation = self.active_allocation(user_id)
-        if outcome == "charged":
-            self.used += credits
-        elif outcome == "overage":
-            self.overage += credits
-        elif outcome == "unfunded":
-            self.unfunded += credits
-        if outcome in {"charged", "overage"} and allocation is not None:
-            allocation.used += credits
+    def write(self, entry: Entry) -> None:
+        """Add a row to the ledger and its credits to the balances of its outcome."""
+        self.ledger.append(entry)
+        if entry.outcome == "charged":
+            self.used += entry.credits
+        elif entry.outcome == "overage":
+            self.overage += entry.credits
+        elif entry.outcome == "unfunded":
+            self.unfunded += entry.credits
+        if entry.outcome in {"charged", "overage"} and entry.allocation is not None:
+            allocation = self.allocations[entry.allocation]
+            self.allocations[entry.allocation] = replace(allocation, used=allocation.used + entry.credits)
 
-    def settle(self, event: Event) -> tuple[str, str | None]:
+    def entry(self, like: Entry, entry: int, outcome: str, reason: str | None) -> Entry:
+        """A row that says what happens to an event now."""
+        allocation = self.active_allocation(like.user_id)
+        return like._replace(
+            entry=entry,
+            outcome=outcome,
+            reason=reason,
+            allocation=None if allocation is None else like.user_id,
+            period_no=None if allocation is None else allocation.period_no,
+        )
+
+    def settle(self, event: Event) -> tuple[str, str | None, int]:
+        """The one outcome of an event: outcome, reason, credits of what was written."""
+        if event.refusal == "future_time":
+            return "refused", "future_time", 0
         if event.key in self.contents:
-            return ("duplicate" if self.contents[event.key] == event.content else "conflict"), None
-        credits = event.credits or ZERO
+            same = self.contents[event.key] == event.content
+            return "duplicate" if same else "conflict", None, 0
+        if event.refusal is not None:
+            return "refused", event.refusal, 0
+        credits = event.credits or 0
         outcome, reason = ("unpriced", None) if event.credits is None else self.decide(event.user_id, credits)
-        self.take(event.user_id, credits, outcome)
+        bare = Entry(event.key, 0, outcome, reason, credits, event.user_id, event.source, None, None)
+        first = self.entry(bare, 0, outcome, reason)
         self.contents[event.key] = event.content
-        self.users[event.key] = event.user_id
-        self.ledger[event.key] = [
-            Entry(outcome, reason, credits, self.active_allocation(event.user_id) is not None)
-        ]
+        self.write(first)
         if outcome in {"unfunded", "unpriced"}:
-            self.open.append(event.key)
-        return outcome, reason
+            self.last_open_no += 1
+            self.open.append(Open(self.last_open_no, first))
+        return outcome, reason, credits
 
-    def fund(self) -> int:
-        """Settle what was unfunded, in the order in which it was recorded; pass over what does not fit."""
+    def request_funding(self) -> int:
+        """Credits came in: begin with the events that were unfunded first."""
+        if self.unfunded > 0:
+            self.cursor = 0
+        return self.fund(FUNDING_STEP)
+
+    def fund(self, limit: int) -> int:
+        """Settle unfunded events in the order in which they were recorded; pass over what does not fit."""
+        if self.cursor is None:
+            return 0
+        waiting = [
+            each for each in self.open if each.first.outcome == "unfunded" and each.open_no > self.cursor
+        ]
         funded = 0
-        for key in [key for key in self.open if self.ledger[key][-1].outcome == "unfunded"]:
-            first, user_id = self.ledger[key][-1], self.users[key]
-            outcome, _ = self.decide(user_id, first.credits)
-            if outcome == "unfunded":
-                continue
-            self.unfunded -= first.credits
-            self.take(user_id, first.credits, outcome)
-            allocated = self.active_allocation(user_id) is not None
-            self.ledger[key] += [
-                Entry("unfunded", first.reason, -first.credits, first.allocated),
-                Entry(outcome, None, first.credits, allocated),
-            ]
-            self.open.remove(key)
-            funded += 1
+        for each in waiting[:limit]:
+            outcome, _ = self.decide(each.first.user_id, each.first.credits)
+            if outcome != "unfunded":
+                self.write(each.first._replace(entry=1, credits=-each.first.credits))
+                self.write(self.entry(each.first, 2, outcome, None))
+                self.open.remove(each)
+                funded += 1
+        self.cursor = waiting[limit - 1].open_no if len(waiting) >= limit else None
         return funded
+
+    def reset(self) -> int:
+        """Begin a new period of every active allocation whose time has come."""
+        if self.closed:
+            return 0
+        due = [
+            user_id
+            for user_id, allocation in self.allocations.items()
+            if allocation.active and allocation.due
+        ]
+        for user_id in due:
+            allocation = self.allocations[user_id]
+            self.allocations[user_id] = replace(
+                allocation, used=0, period_no=allocation.period_no + 1, due=False
+            )
+        if due and self.unfunded > 0:
+            self.cursor = 0
+        return len(due)
 
 
 @dataclass
 class Model:
     organizations: dict[str, Organization] = field(default_factory=dict)
 
-    def settle(self, batch: list[Event]) -> list[tuple[str, str | None]]:
+    def copy(self) -> Model:
+        return Model({org_id: each.copy() for org_id, each in self.organizations.items()})
+
+    def settle(self, batch: tuple[Event, ...]) -> list[tuple[str, str | None, int]]:
         return [
             self.organizations[event.org_id].settle(event)
             if event.org_id in self.organizations
-            else ("refused", "unknown_organization")
+            else ("refused", "unknown_organization", 0)
             for event in batch
         ]

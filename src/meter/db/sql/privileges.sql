@@ -11,6 +11,8 @@ grant select on schema_migrations, schema_definitions to meter_worker, meter_rea
 -- The worker settles, goes on funding, and reads what it rates with.
 grant execute on function settle_usage(json, bigint), fund_waiting_organizations(integer) to meter_worker;
 grant select on service_prices, subscription_plans, organization_plan_history, rating_epoch to meter_worker;
+-- And begins the new periods of allocations.
+grant execute on function reset_allocations(integer) to meter_worker;
 
 -- The reader reads what the API shows.
 grant select on organizations, organization_members, organization_subscriptions, organization_credit_pools,
