@@ -37,28 +37,28 @@ def _tags(batch: Batch | None) -> list[int]:
 
 async def test_a_batch_goes_out_at_once_while_nothing_is_being_settled() -> None:
     batcher = Batcher(100, LONG_MS, _ignore)
-    batcher.add(_single(1))
-    batcher.add(_single(2))
+    batcher.extend([_single(1)])
+    batcher.extend([_single(2)])
     assert _tags(await batcher.next_batch()) == [1, 2]
 
 
 async def test_a_batch_waits_to_be_filled_while_another_is_being_settled() -> None:
     batcher = Batcher(3, LONG_MS, _ignore)
-    batcher.add(_single(1))
+    batcher.extend([_single(1)])
     await batcher.next_batch()
     second = asyncio.ensure_future(batcher.next_batch())
     for tag in (2, 3, 4):
         await asyncio.sleep(0)
         assert not second.done()
-        batcher.add(_single(tag))
+        batcher.extend([_single(tag)])
     assert _tags(await second) == [2, 3, 4]
 
 
 async def test_a_waiting_batch_goes_out_when_nothing_is_being_settled_any_more() -> None:
     batcher = Batcher(100, LONG_MS, _ignore)
-    batcher.add(_single(1))
+    batcher.extend([_single(1)])
     await batcher.next_batch()
-    batcher.add(_single(2))
+    batcher.extend([_single(2)])
     second = asyncio.ensure_future(batcher.next_batch())
     await asyncio.sleep(0)
     assert not second.done()
@@ -68,16 +68,16 @@ async def test_a_waiting_batch_goes_out_when_nothing_is_being_settled_any_more()
 
 async def test_a_batch_does_not_wait_longer_than_it_may() -> None:
     batcher = Batcher(100, 1, _ignore)
-    batcher.add(_single(1))
+    batcher.extend([_single(1)])
     await batcher.next_batch()
-    batcher.add(_single(2))
+    batcher.extend([_single(2)])
     assert _tags(await batcher.next_batch()) == [2]
 
 
 async def test_a_message_is_never_split_over_two_batches() -> None:
     batcher = Batcher(100, LONG_MS, _ignore)
     for tag in (1, 2, 3):
-        batcher.add(_batch_of(tag, 40))
+        batcher.extend([_batch_of(tag, 40)])
     first = await batcher.next_batch()
     assert first is not None
     assert _tags(first) == [1, 2]
@@ -88,9 +88,9 @@ async def test_a_message_is_never_split_over_two_batches() -> None:
 
 async def test_a_message_with_more_events_than_a_batch_may_have_goes_alone() -> None:
     batcher = Batcher(10, LONG_MS, _ignore)
-    batcher.add(_single(1))
-    batcher.add(_batch_of(2, 25))
-    batcher.add(_single(3))
+    batcher.extend([_single(1)])
+    batcher.extend([_batch_of(2, 25)])
+    batcher.extend([_single(3)])
     tags = []
     for _ in range(3):
         tags.append(_tags(await batcher.next_batch()))
@@ -100,8 +100,8 @@ async def test_a_message_with_more_events_than_a_batch_may_have_goes_alone() -> 
 
 async def test_what_cannot_be_read_travels_with_its_batch() -> None:
     batcher = Batcher(100, LONG_MS, _ignore)
-    batcher.add(Delivery(1, b"not json", CONTENT_TYPE_EVENT))
-    batcher.add(_single(2))
+    batcher.extend([Delivery(1, b"not json", CONTENT_TYPE_EVENT)])
+    batcher.extend([_single(2)])
     batch = await batcher.next_batch()
     assert batch is not None
     assert [len(message.decoded.refusals) for message in batch.messages] == [1, 0]
@@ -112,7 +112,7 @@ async def test_every_decoded_message_is_reported_with_its_events_and_its_bytes()
     seen: list[tuple[int, int]] = []
     batcher = Batcher(100, LONG_MS, lambda events, size: seen.append((events, size)))
     delivery = _batch_of(1, 7)
-    batcher.add(delivery)
+    batcher.extend([delivery])
     await batcher.next_batch()
     assert seen == [(7, len(delivery.body))]
 
@@ -120,7 +120,7 @@ async def test_every_decoded_message_is_reported_with_its_events_and_its_bytes()
 async def test_a_closed_batcher_hands_out_what_it_has_and_then_nothing() -> None:
     batcher = Batcher(2, LONG_MS, _ignore)
     for tag in (1, 2, 3):
-        batcher.add(_single(tag))
+        batcher.extend([_single(tag)])
     batcher.close()
     assert _tags(await batcher.next_batch()) == [1, 2]
     assert _tags(await batcher.next_batch()) == [3]

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(
-    ("attempts", "published_at", "first_seen"),
-    [(1, 50.0, 100), (1, None, 100), (2, 50.0, 50), (2, None, 100), (2, 1e18, 100)],
+    ("attempts", "published_us", "first_seen"),
+    [(1, 50_000_000, 100), (1, None, 100), (2, 50_000_000, 50), (2, None, 100), (2, 1 << 62, 100)],
 )
 def test_a_delivery_was_first_seen_when_it_came_or_for_a_repeated_one_when_published(
-    attempts: int, published_at: float | None, first_seen: int
+    attempts: int, published_us: int | None, first_seen: int
 ) -> None:
-    delivery = Delivery(1, b"", None, attempts, published_at, received_at=100.0)
+    delivery = Delivery(1, b"", None, attempts, published_us, received_at=100.0)
     assert delivery.first_seen == datetime.fromtimestamp(first_seen, UTC)
 
 

@@ -16,26 +16,24 @@ class Watermark:
     def __init__(self) -> None:
         self._acked = 0
         self._reached = 0
-        #: Done, but something below is not.
-        self._above: set[int] = set()
+        #: Done, but something below is not: runs of tags, the last by the first.
+        self._above: dict[int, int] = {}
 
     @property
     def waiting(self) -> int:
         """How many deliveries are done and wait for one below them."""
-        return len(self._above)
+        return sum(last - first + 1 for first, last in self._above.items())
 
-    def done(self, tag: int) -> None:
-        """Note that a delivery needs nothing more.
+    def done(self, first: int, last: int) -> None:
+        """Note that deliveries need nothing more; a delivery is noted once.
 
         Args:
-            tag: its delivery tag; noting one twice changes nothing.
+            first: delivery tag of the first.
+            last: that of the last; all between them are done, too.
         """
-        if tag <= self._reached:
-            return
-        self._above.add(tag)
-        while self._reached + 1 in self._above:
-            self._reached += 1
-            self._above.remove(self._reached)
+        self._above[first] = last
+        while (reached := self._above.pop(self._reached + 1, None)) is not None:
+            self._reached = reached
 
     def take(self) -> int | None:
         """Take the tag to acknowledge with ``multiple`` now.

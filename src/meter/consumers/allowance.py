@@ -8,8 +8,8 @@ import asyncio
 class Allowance:
     """Bytes of message bodies held on one connection; who brings more waits until some are released.
 
-    The reader of the channel waits here, so the connection reads no more from its socket, the kernel's
-    buffers fill, and TCP holds the broker back.
+    The reader of the connection waits here and reads no more from its socket meanwhile, the kernel's buffers
+    fill, and TCP holds the broker back.
     """
 
     __slots__ = ("_freed", "_max_bytes", "_open", "held_bytes")
@@ -26,30 +26,35 @@ class Allowance:
         #: Bytes held now.
         self.held_bytes = 0
 
-    def is_reached(self, size: int) -> bool:
-        """Whether a message has to wait.
+    def hold(self, size: int) -> bool:
+        """Hold a message if it may be held.
+
+        Args:
+            size: of its body, in bytes.
+
+        Returns:
+            Whether it is held; otherwise wait for ``room_for`` it.
+        """
+        if self._is_reached(size):
+            return False
+        self.held_bytes += size
+        return True
+
+    async def room_for(self, size: int) -> None:
+        """Wait until a message may be held.
 
         Args:
             size: of its body, in bytes.
         """
-        return not self._open and self.held_bytes > 0 and self.held_bytes + size > self._max_bytes
-
-    async def acquire(self, size: int) -> None:
-        """Wait until a message may be held, and hold it.
-
-        Args:
-            size: of its body, in bytes.
-        """
-        while self.is_reached(size):
+        while self._is_reached(size):
             self._freed.clear()
             await self._freed.wait()
-        self.held_bytes += size
 
     def release(self, size: int) -> None:
-        """Give back what a message held.
+        """Give back what messages held.
 
         Args:
-            size: of its body, in bytes.
+            size: of their bodies, in bytes.
         """
         self.held_bytes -= size
         self._freed.set()
@@ -58,3 +63,6 @@ class Allowance:
         """Let everyone through from now on: what comes is not kept any more."""
         self._open = True
         self._freed.set()
+
+    def _is_reached(self, size: int) -> bool:
+        return self.held_bytes > 0 and self.held_bytes + size > self._max_bytes and not self._open

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from meter.events import Decoded, decode_message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from meter.consumers.deliveries import Delivery
     from meter.events import DecodedEvent
@@ -80,9 +80,9 @@ class Batcher:
         self._settling = 0
         self._closed = False
 
-    def add(self, delivery: Delivery) -> None:
-        """Take in a delivery."""
-        self._waiting.append(delivery)
+    def extend(self, deliveries: Sequence[Delivery]) -> None:
+        """Take in deliveries."""
+        self._waiting.extend(deliveries)
         self._changed.set()
 
     def close(self) -> None:

@@ -9,7 +9,6 @@ from meter.amqp import BrokerLost
 from meter.consumers.acknowledgement import Watermark
 from meter.consumers.allowance import Allowance
 from meter.consumers.batcher import Batcher
-from meter.consumers.deliveries import open_delivery_channel
 from meter.consumers.prefetch import Prefetch
 from meter.consumers.topology import USAGE_QUEUE
 from meter.telemetry import get_logger
@@ -17,16 +16,19 @@ from meter.telemetry import get_logger
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from aiormq.abc import AbstractConnection, DeliveredMessage
+    from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
     from pamqp.commands import Basic
 
     from meter.consumers.batcher import Message
-    from meter.consumers.deliveries import Delivery, DeliveryChannel
+    from meter.consumers.deliveries import Delivery
+    from meter.consumers.tap import Tap
     from meter.settings import Settings
 
 #: While reading is held back by the allowance, an answer of the broker waits behind the messages it sent
 #: before. After so long the connection is given up: the next one begins with a low prefetch.
 _ANSWER_TIMEOUT_S = 60.0
+
+_OPEN_TIMEOUT_S = 30.0
 
 log = get_logger(__name__)
 
@@ -34,12 +36,14 @@ log = get_logger(__name__)
 class Consumption:
     """One channel's worth of consuming; thrown away with the channel."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tap: Tap) -> None:
         """Prepare; nothing is consumed yet.
 
         Args:
             settings: the bounds of what is held, and of a batch.
+            tap: in the connection that will deliver.
         """
+        self._tap = tap
         self.batcher = Batcher(settings.batch_max_events, settings.batch_max_wait_ms, self._observe)
         self.allowance = Allowance(settings.prefetch_bytes)
         self._prefetch = Prefetch(settings.prefetch_events, settings.prefetch_bytes)
@@ -51,18 +55,20 @@ class Consumption:
         self._consumer_tag: str | None = None
         self._cancelled_by_broker = asyncio.Event()
         self._stopping = False
-        self._channel: DeliveryChannel | None = None
+        self._channel: AbstractChannel | None = None
 
     async def start(self, connection: AbstractConnection) -> None:
         """Open the channel and begin to consume.
 
         Args:
-            connection: used for nothing else that is answered, because reading from it may be held back.
+            connection: the tap's; used for nothing else that is answered, because reading from it may be held
+                back.
 
         Raises:
             AMQPError: the broker refused or is gone.
         """
-        self._channel = await open_delivery_channel(connection, self._receive)
+        self._channel = await connection.channel(publisher_confirms=False, timeout=_OPEN_TIMEOUT_S)
+        self._tap.open(self._channel.number, self.allowance, self._receive)
         self._channel.on_consumer_cancel_callbacks.add(self._on_cancel)
         await self._subscribe(self._channel)
 
@@ -76,7 +82,7 @@ class Consumption:
             ChannelInvalidStateError: the channel is gone; the broker delivers again what was not acked.
         """
         for message in messages:
-            self._watermark.done(message.delivery.tag)
+            self._watermark.done(message.delivery.tag, message.delivery.tag)
             self.allowance.release(len(message.delivery.body))
         async with self._acking:
             tag = self._watermark.take()
@@ -119,19 +125,18 @@ class Consumption:
             if self._channel is not None and self._consumer_tag is not None:
                 await self._channel.basic_cancel(self._consumer_tag, timeout=_ANSWER_TIMEOUT_S)
 
-    async def _receive(self, delivery: Delivery) -> None:
-        await self.allowance.acquire(len(delivery.body))
+    def _receive(self, deliveries: list[Delivery]) -> None:
         if self._stopping:
-            self.allowance.release(len(delivery.body))
+            self.allowance.release(sum(len(delivery.body) for delivery in deliveries))
             return
-        self.batcher.add(delivery)
+        self.batcher.extend(deliveries)
 
     def _observe(self, events: int, size: int) -> None:
         self._prefetch.observe(events, size)
         if self._prefetch.change() is not None:
             self._prefetch_changed.set()
 
-    async def _subscribe(self, channel: DeliveryChannel) -> None:
+    async def _subscribe(self, channel: AbstractChannel) -> None:
         """Consume with the present prefetch count; it counts for consumers that begin after it was set."""
         async with self._subscribing:
             if self._stopping:
@@ -161,4 +166,4 @@ def closing_reason(closing: asyncio.Future[object]) -> BaseException | None:
 
 
 async def _never(_message: DeliveredMessage) -> None:
-    """The library wants a callback of every consumer; our channel hands deliveries over without it."""
+    """The library wants a callback of every consumer; it never sees a delivery."""

@@ -113,9 +113,9 @@ class WorkerMetrics:
         if outcomes:
             self._batch_events.observe(len(outcomes))
         for message in batch.messages:
-            published_at = message.delivery.published_at
-            if published_at is not None and message.decoded.events:
-                self._lag.observe(max(0.0, now - published_at))
+            published_us = message.delivery.published_us
+            if published_us is not None and message.decoded.events:
+                self._lag.observe(max(0.0, now - published_us / 1e6))
         for outcome, count in Tally(settled.outcome for settled in outcomes).items():
             if outcome is not Outcome.REFUSED:
                 self._events.labels(outcome.value).inc(count)

@@ -10,8 +10,8 @@ from meter.amqp import CONNECT_SECONDS, BrokerLost, broker_connection
 from meter.consumers.consumption import Consumption, closing_reason
 from meter.consumers.dead_letters import DeadLetters
 from meter.consumers.settler import Settler
+from meter.consumers.tap import Tap, TappedTransport
 from meter.consumers.topology import DEAD_QUEUE, USAGE_QUEUE, declare_topology, queue_depth
-from meter.consumers.transport import GuardedTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,6 +35,7 @@ class Session:
         self,
         connections: tuple[AbstractConnection, AbstractConnection],
         channels: tuple[AbstractChannel, AbstractChannel],
+        tap: Tap,
         settings: Settings,
         settlement: Settle,
         metrics: WorkerMetrics,
@@ -43,7 +44,7 @@ class Session:
         letters_channel, self._depth_channel = channels
         self._settings = settings
         self._metrics = metrics
-        self.consumption = Consumption(settings)
+        self.consumption = Consumption(settings, tap)
         self.dead_letters = DeadLetters(connections[1], letters_channel, metrics)
         self.settler = Settler(
             self.consumption.batcher, settlement, self.dead_letters, self.consumption, metrics
@@ -93,7 +94,7 @@ class Session:
 
 @contextlib.asynccontextmanager
 async def open_session(
-    url: str, settings: Settings, settlement: Settle, metrics: WorkerMetrics, *, guarded: bool = False
+    url: str, settings: Settings, settlement: Settle, metrics: WorkerMetrics
 ) -> AsyncIterator[Session]:
     """Connect, make sure the topology is there, and close everything in the end.
 
@@ -102,7 +103,6 @@ async def open_session(
         settings: bounds and sizes.
         settlement: settles batches, patiently.
         metrics: of the worker.
-        guarded: whether properties that cannot be decoded are taken out of messages.
 
     Yields:
         The session, not consuming yet.
@@ -112,19 +112,18 @@ async def open_session(
         AMQPError: it went away meanwhile.
         ConfigurationError: topology is missing and this broker user may not declare it.
     """
+    tap = Tap()
     async with (
         broker_connection(
-            url,
-            name="meter worker",
-            heartbeat_seconds=HEARTBEAT_S,
-            transport_factory=GuardedTransport() if guarded else None,
+            url, name="meter worker", heartbeat_seconds=HEARTBEAT_S, transport_factory=TappedTransport(tap)
         ) as delivering,
         broker_connection(url, name="meter worker control", heartbeat_seconds=HEARTBEAT_S) as control,
     ):
         await declare_topology(control)
         letters_channel = await control.channel(publisher_confirms=True, timeout=CONNECT_SECONDS)
         depth_channel = await control.channel(publisher_confirms=False, timeout=CONNECT_SECONDS)
-        yield Session((delivering, control), (letters_channel, depth_channel), settings, settlement, metrics)
+        channels = (letters_channel, depth_channel)
+        yield Session((delivering, control), channels, tap, settings, settlement, metrics)
 
 
 async def _watch(connection: AbstractConnection) -> None:

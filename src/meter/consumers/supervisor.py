@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from aiormq.exceptions import AMQPError, ChannelInvalidStateError, InvalidFrameError
+from aiormq.exceptions import AMQPError, ChannelInvalidStateError
 
 from meter.amqp import BrokerLost
 from meter.backoff import Backoff
@@ -49,8 +49,6 @@ class Supervisor:
         self._settlement = settlement
         self._metrics = metrics
         self._session: Session | None = None
-        #: Whether a message was seen that broke the connection: from then on its like are disarmed.
-        self._guarded = False
         self._trouble: str | None = "not connected to the broker yet"
         metrics.watch_holdings(
             lambda: self._session.settler.held_events if self._session else 0,
@@ -85,9 +83,7 @@ class Supervisor:
                     await asyncio.wait_for(stop.wait(), backoff.next_seconds())
 
     async def _one_session(self, stop: asyncio.Event) -> None:
-        async with open_session(
-            self._url, self._settings, self._settlement, self._metrics, guarded=self._guarded
-        ) as session:
+        async with open_session(self._url, self._settings, self._settlement, self._metrics) as session:
             self._session = session
             try:
                 await session.start()
@@ -100,7 +96,6 @@ class Supervisor:
 
     def _lost(self, error: Exception) -> None:
         cause = _first_cause(error)
-        self._guarded = self._guarded or isinstance(cause, InvalidFrameError)
         trouble = f"not consuming: {type(cause).__name__}: {first_line(cause)}"
         if self._trouble is None:
             self._metrics.reconnects.inc()
