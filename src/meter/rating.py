@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from meter.credits import CREDITS_PER_USD, add, multiply, round_credits
+import msgspec
+
+from meter.credits import CREDITS_PER_USD, MILLION, millionths, rounded_millionths
 from meter.events import KeySource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from meter.events import UsageData, UsageEvent
+    from meter.events import Usage
 
 #: Price units that are not the name of a number in the metadata.
 UNIT_QUANTITY: Final = "quantity"
@@ -21,7 +25,6 @@ UNIT_API_COST: Final = "api_cost"
 
 #: What a plan charges on a provider's cost unless it says otherwise.
 COST_MARKUP: Final = Decimal("1.5")
-_NOTHING: Final = Decimal("0.000000")
 
 
 class PlanName(StrEnum):
@@ -32,7 +35,7 @@ class PlanName(StrEnum):
     HYBRID = "hybrid"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """What a subscription means for rating.
 
@@ -44,7 +47,12 @@ class Plan:
     name: PlanName
     cost_markup: Decimal = COST_MARKUP
 
-    @property
+    @cached_property
+    def markup_millionths(self) -> int:
+        """The markup as whole millionths."""
+        return millionths(self.cost_markup)
+
+    @cached_property
     def default_key_source(self) -> KeySource:
         """Whose provider key was used where the event does not say."""
         return KeySource.BYOK if self.name is PlanName.BYOK else KeySource.PLATFORM
@@ -65,7 +73,7 @@ class Plan:
 DEFAULT_PLAN: Final = Plan(PlanName.PLATFORM)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Price:
     """One line of the price book; a service may have several, which add up.
 
@@ -81,6 +89,11 @@ class Price:
     service_name: str | None
     unit: str
     credits_per_unit: Decimal
+
+    @cached_property
+    def millionths_per_unit(self) -> int:
+        """The price as whole millionths."""
+        return millionths(self.credits_per_unit)
 
 
 class PriceBook:
@@ -114,31 +127,32 @@ class PriceBook:
         return self._prices.get((service_type, None), ()) if exact is None else exact
 
 
-@dataclass(frozen=True, slots=True)
-class Rating:
+class Rating(msgspec.Struct, frozen=True, gc=False):
     """What an event costs.
 
     Attributes:
-        credits: six places, rounded half up once; None where there is no price: unpriced is never free.
+        credits: millionths of a credit, rounded half up once; None where there is no price: unpriced is never
+            free.
         key_source: whose provider key was used, after the default of the plan.
-        markup: the factor applied to the provider's cost; None where the event is not rated by cost.
+        markup: millionths, the factor applied to the provider's cost; None where the event is not rated by
+            cost.
     """
 
-    credits: Decimal | None
+    credits: int | None
     key_source: KeySource
-    markup: Decimal | None = None
+    markup: int | None = None
 
 
-def rate(event: UsageEvent, prices: PriceBook, plan: Plan) -> Rating:
+def rate(usage: Usage, prices: PriceBook, plan: Plan) -> Rating:
     """Price one usage event.
 
     Credits that the event brings count before everything; then the plan lets usage on the organization's own
     key pass; then the price book counts; then the provider's cost.
 
     Args:
-        event: the usage.
+        usage: the usage.
         prices: the price book in force.
-        plan: the organization's plan at ``event.time``.
+        plan: the organization's plan when it happened.
 
     Returns:
         The credits, and what they rest on.
@@ -148,36 +162,39 @@ def rate(event: UsageEvent, prices: PriceBook, plan: Plan) -> Rating:
 
     Source: DESIGN.md, "What a charge means", step 1.
     """
-    usage = event.data
     key_source = usage.key_source or plan.default_key_source
     if usage.credits is not None:
-        return Rating(round_credits(usage.credits), key_source)
+        return Rating(usage.credits, key_source)
     if plan.passes_through(key_source):
-        return Rating(_NOTHING, key_source)
-    listed = prices.lookup(usage.service_type, usage.service_name)
-    counted = _counted(usage, listed)
+        return Rating(0, key_source)
+    counted = _counted(usage, prices.lookup(usage.service_type, usage.service_name))
     if counted is not None:
-        return Rating(round_credits(counted), key_source)
+        return Rating(rounded_millionths(counted), key_source)
     if usage.api_cost is not None:
-        cost = multiply(usage.api_cost, plan.cost_markup)
-        return Rating(round_credits(multiply(cost, CREDITS_PER_USD)), key_source, plan.cost_markup)
+        cost = usage.api_cost * plan.markup_millionths * int(CREDITS_PER_USD)
+        return Rating(rounded_millionths(cost), key_source, plan.markup_millionths)
     return Rating(None, key_source)
 
 
-def _counted(usage: UsageData, prices: tuple[Price, ...]) -> Decimal | None:
-    """Add up the prices whose unit the event has; None where it has none of them."""
-    total: Decimal | None = None
+def _counted(usage: Usage, prices: tuple[Price, ...]) -> int | Fraction | None:
+    """Add up the prices whose unit the event has, in millionths of a millionth; None where it has no unit."""
+    total: int | Fraction | None = None
     for price in prices:
-        units = usage.quantity if price.unit == UNIT_QUANTITY else _number(usage.metadata.get(price.unit))
+        units = (
+            usage.quantity if price.unit == UNIT_QUANTITY else _millionths_of(usage.numbers.get(price.unit))
+        )
         if price.unit == UNIT_API_COST or units is None:
             continue
-        amount = multiply(units, price.credits_per_unit)
-        total = amount if total is None else add(total, amount)
+        amount = units * price.millionths_per_unit
+        total = amount if total is None else total + amount
     return total
 
 
-def _number(value: object) -> Decimal | None:
+def _millionths_of(value: object) -> int | Fraction | None:
     """Read a count from the metadata; what is no number, or negative, counts as absent."""
-    if isinstance(value, bool) or not isinstance(value, int | Decimal) or value < 0:
-        return None
-    return Decimal(value)
+    if type(value) is int:
+        return value * MILLION if value >= 0 else None
+    if isinstance(value, Decimal) and value >= 0:
+        # As fine as 1e-324: only a fraction holds a product of that exactly.
+        return Fraction(value) * MILLION
+    return None

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import Final
+
+import msgspec
 
 from meter.errors import SettlementError
-
-if TYPE_CHECKING:
-    from decimal import Decimal
 
 
 class Outcome(StrEnum):
@@ -26,20 +24,41 @@ class Outcome(StrEnum):
     #: No retry can settle it; ``reason`` says why, and it is a dead letter.
     REFUSED = "refused"
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the event wrote a row of its own."""
+        return self not in (Outcome.DUPLICATE, Outcome.CONFLICT, Outcome.REFUSED)
 
-@dataclass(frozen=True, slots=True)
-class SettledEvent:
+
+class SettledEvent(msgspec.Struct, frozen=True, gc=False):
     """The outcome of one event.
 
     Attributes:
         outcome: what became of it.
         reason: why it is unfunded or refused; None otherwise.
-        credits: credits of the event (six decimals); 0 where nothing was written.
+        credits: millionths of a credit of the event; 0 where nothing was written.
     """
 
     outcome: Outcome
     reason: str | None
-    credits: Decimal
+    credits: int
+
+
+#: The letters of ``settle_usage_columns``, as the database's ``settlement_letters`` lists them.
+LETTERS: Final[dict[str, tuple[Outcome, str | None]]] = {
+    "c": (Outcome.CHARGED, None),
+    "o": (Outcome.OVERAGE, None),
+    "p": (Outcome.UNPRICED, None),
+    "1": (Outcome.UNFUNDED, "organization_closed"),
+    "2": (Outcome.UNFUNDED, "no_allocation"),
+    "3": (Outcome.UNFUNDED, "allocation_exhausted"),
+    "4": (Outcome.UNFUNDED, "pool_exhausted"),
+    "d": (Outcome.DUPLICATE, None),
+    "x": (Outcome.CONFLICT, None),
+    "u": (Outcome.REFUSED, "unknown_organization"),
+    "f": (Outcome.REFUSED, "future_time"),
+    "r": (Outcome.REFUSED, "amount_overflow"),
+}
 
 
 class EventNotSettleable(SettlementError):

@@ -1,23 +1,22 @@
-"""Where a batch is settled: rated here, then one call of ``settle_usage``, which is one transaction."""
+"""Where a batch is settled: rated here, then one call of ``settle_usage_columns``, one transaction."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import asyncpg
-import msgspec
 
-from meter.db.outcomes import DatabaseUnavailable, EventNotSettleable, Outcome, SettledEvent
+from meter.db.outcomes import LETTERS, DatabaseUnavailable, EventNotSettleable, Outcome, SettledEvent
 from meter.db.rating_data import RatingData
 from meter.db.statements import statement
-from meter.errors import AmountOverflow, OrganizationVanished, StaleRating
-from meter.events import RefusalReason
-from meter.rating import Rating, rate
+from meter.db.usage_columns import joined, usage_columns
+from meter.errors import OrganizationVanished, StaleRating
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from meter.events import UsageEvent
+    from meter.db.usage_columns import Column
+    from meter.events import Usage
 
 #: Tries with fresh prices, or without an organization that vanished. Each failure needs someone to change
 #: prices, plans or organizations at that very moment; after so many the caller's backoff takes over.
@@ -26,7 +25,14 @@ _ATTEMPTS = 5
 #: "Data exception": a value that a column or function cannot take.
 _DATA_EXCEPTION_CLASS = "22"
 
-_encode = msgspec.json.Encoder(decimal_format="number").encode
+#: Batches that are looked through for known events after one was met: they seldom come alone, and a batch
+#: that was not looked through is inserted twice over.
+_DOUBTS = 8
+
+_KNOWN = frozenset(
+    letter for letter, (outcome, _) in LETTERS.items() if outcome in (Outcome.DUPLICATE, Outcome.CONFLICT)
+)
+_RECORDED = frozenset(letter for letter, (outcome, _) in LETTERS.items() if outcome.is_recorded)
 
 
 class Settlement:
@@ -39,8 +45,10 @@ class Settlement:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
         self._rating_data: RatingData | None = None
+        #: How many more batches may hold events that are known already.
+        self._doubts = 0
 
-    async def settle(self, events: Sequence[UsageEvent]) -> list[SettledEvent]:
+    async def settle(self, events: Sequence[Usage]) -> list[SettledEvent]:
         """Settle a batch in one transaction: all of it or, on an error, nothing.
 
         Args:
@@ -85,58 +93,49 @@ class Settlement:
             raise DatabaseUnavailable(f"unfunded events wait ({type(error).__name__})") from error
         return None if row is None else row["funded"]
 
-    async def _settle(
-        self, connection: asyncpg.Connection, events: Sequence[UsageEvent]
-    ) -> list[SettledEvent]:
+    async def _settle(self, connection: asyncpg.Connection, events: Sequence[Usage]) -> list[SettledEvent]:
         for _ in range(_ATTEMPTS):
             data = self._rating_data
             if data is None:
                 data = self._rating_data = await RatingData.load(connection)
-            await data.learn_plans(connection, (event.org_id for event in events))
-            batch = _encode([_rated(event, data) for event in events]).decode()
+            await data.learn_plans(connection, {event.org_id for event in events})
+            columns, credits = usage_columns(events, data)
+            expect_new = self._doubts == 0
             try:
-                answers = await connection.fetch(statement("settle_usage"), batch, data.epoch)
+                letters = await _call(connection, columns, data.epoch, expect_new=expect_new)
+            except asyncpg.UniqueViolationError:
+                if not expect_new:
+                    raise
+                self._doubts = _DOUBTS
             except asyncpg.PostgresError as error:
                 if error.sqlstate == StaleRating.sqlstate:
                     self._rating_data = None
                 elif error.sqlstate != OrganizationVanished.sqlstate:
                     raise
-                continue
-            return [SettledEvent(Outcome(row["outcome"]), row["reason"], row["credits"]) for row in answers]
+            else:
+                known = _KNOWN.intersection(letters)
+                self._doubts = _DOUBTS if known else max(0, self._doubts - 1)
+                return _outcomes(letters, credits)
         raise DatabaseUnavailable(
             "prices, plans or organizations change faster than the batch can be settled"
         )
 
 
-def _rated(event: UsageEvent, data: RatingData) -> dict[str, object]:
-    """Rate an event and write it as ``settle_usage`` reads it."""
-    usage = event.data
-    plan = data.plan(event.org_id, event.time)
-    refusal = None
+async def _call(
+    connection: asyncpg.Connection, columns: Sequence[Column], epoch: int, *, expect_new: bool
+) -> str:
+    arguments: Sequence[str | Column | None]
     try:
-        rating = rate(event, data.prices, plan)
-    except AmountOverflow:
-        # Whether it is a duplicate of something that fitted once is for the database to say.
-        refusal = RefusalReason.AMOUNT_OVERFLOW.value
-        rating = Rating(None, usage.key_source or plan.default_key_source)
-    return {
-        "org_id": event.org_id,
-        "event_key": event.key,
-        "event_id": None if event.keyed_by_id else event.id,
-        "source": event.source,
-        "user_id": usage.user_id,
-        "service_type": usage.service_type,
-        "service_name": usage.service_name,
-        "quantity": usage.quantity,
-        "credits": rating.credits,
-        "credits_given": usage.credits is not None,
-        "key_source": rating.key_source.value,
-        "key_source_given": usage.key_source is not None,
-        "api_cost": usage.api_cost,
-        "markup": rating.markup,
-        "request_id": usage.request_id,
-        "metadata": usage.metadata,
-        "folded": event.folded or None,
-        "occurred_at": event.time,
-        "refusal": refusal,
-    }
+        name, arguments = "settle_usage_columns", [joined(column) for column in columns]
+    except ValueError:
+        name, arguments = "settle_usage_arrays", columns
+    letters: str = await connection.fetchval(statement(name), *arguments, epoch, expect_new)
+    return letters
+
+
+def _outcomes(letters: str, credits: Sequence[int | None]) -> list[SettledEvent]:
+    """Read the answer: one letter an event, so none can be without an outcome."""
+    return [
+        SettledEvent(*LETTERS[letter], amount or 0 if letter in _RECORDED else 0)
+        for letter, amount in zip(letters, credits, strict=True)
+    ]

@@ -1,11 +1,12 @@
--- Last step of settle_usage: corrects the rows whose prediction was wrong and moves the balances.
+-- Last step of settle_carefully: corrects the rows whose prediction was wrong and moves the balances.
 --
 -- batch: the events with the outcome that was written. settled: the fresh ones with the outcome that holds.
 -- Locks: ledger rows of this transaction, allocations and pools; the caller holds the pools.
 create or replace function apply_settlement(batch settling_event[], settled settled_event[]) returns void
-language sql volatile
+language plpgsql volatile
 set search_path = public, pg_temp
 as $$
+begin
     with final as materialized (
         select * from unnest(settled)
     ),
@@ -55,5 +56,6 @@ as $$
         from final
         group by org_id
     ) as moved
-    where pool.org_id = moved.org_id and (moved.charged, moved.overage, moved.unfunded, moved.opened) <> (0, 0, 0, 0)
+    where pool.org_id = moved.org_id and (moved.charged, moved.overage, moved.unfunded, moved.opened) <> (0, 0, 0, 0);
+end
 $$;

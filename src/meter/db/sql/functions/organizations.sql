@@ -122,7 +122,7 @@ end
 $$;
 
 -- Removes an organization with everything of it, and leaves a tombstone: its id is not used again. For the owner only.
--- Returns: how many ledger entries were removed. Locks: the pool. Raises: MT003.
+-- Returns: how many ledger entries were removed. Locks: the pool, then the row of usage_rollup_state. Raises: MT003.
 create or replace function purge_organization(p_org_id varchar, p_actor varchar default session_user) returns bigint
 language plpgsql volatile
 set search_path = public, pg_temp
@@ -134,6 +134,11 @@ begin
     if not found then
         raise exception 'organization "%" is not known', p_org_id using errcode = 'MT003';
     end if;
+    -- Nothing of it is being summed now, and what is in the queue still belongs to no organization from then on.
+    perform 1 from usage_rollup_state for update;
+    delete from usage_by_service where org_id = p_org_id;
+    delete from usage_by_user where org_id = p_org_id;
+    delete from usage_of_user where org_id = p_org_id;
     delete from credit_usage_attribution where org_id = p_org_id;
     get diagnostics removed = row_count;
     delete from organizations where id = p_org_id;

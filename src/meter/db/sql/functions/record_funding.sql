@@ -1,5 +1,5 @@
 -- Writes two ledger entries for each funded event (what was unfunded goes, what is charged or overage comes), moves the
--- balances, and takes the events off the work table.
+-- balances, takes the events off the work table, and queues the entries for the sums of usage.
 --
 -- funded: unfunded events with the outcome that they have now.
 -- Locks: ledger rows and allocations; the caller holds the pools.
@@ -35,6 +35,16 @@ as $$
         from latest
         join event on event.org_id = latest.org_id and event.event_key = latest.event_key
         cross join (values (1, true), (2, false)) as step (offset_no, reverses)
+        returning org_id, event_key, entry
+    ),
+    queued as (
+        insert into usage_rollup_queue (org_ids, ends, event_keys, entries)
+        select array_agg(org_id order by org_id), array_agg(last order by org_id),
+               (select array_agg(event_key order by org_id, event_key, entry) from entries),
+               (select array_agg(entry order by org_id, event_key, entry) from entries)
+        from (
+            select org_id, sum(count(*)) over (order by org_id)::integer as last from entries group by org_id
+        ) as organization
     ),
     closed as (
         delete from open_usage_events open

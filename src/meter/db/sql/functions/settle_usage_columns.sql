@@ -1,0 +1,152 @@
+-- Settles a batch of usage given as columns: the same rows and balances as settling its events one by one in the order
+-- of their positions.
+--
+-- usage: the batch; the type usage_columns says what each column holds.
+-- rating_epoch: the epoch of the prices and plans its events were rated with; null: they needed none.
+-- expect_new: whether no event is expected to be known. Then the rows are inserted without looking whether they are
+--     there, which is cheaper, and one that is raises 23505: the caller repeats the batch without expecting.
+--
+-- Returns: one letter for each event, in the order of positions; settlement_letters says what they mean.
+-- Locks, in this order: ledger rows by (org_id, event_key) as they are inserted, with an outcome predicted from
+--     balances read before any lock; then the pools of their organizations by org_id. Allocations are changed only by
+--     who holds the pool, so their order does not matter. Balances count only as read after the pools were locked; a
+--     row whose prediction was wrong is corrected before anyone else can see it.
+-- Raises: MT007 the rating is stale; MT008 an organization vanished meanwhile; class 22 for a value that does not fit;
+--     23505 see above; 25000 in any isolation level but read committed, where reading after the lock would see the past.
+create or replace function settle_usage_columns(
+    usage usage_columns, rating_epoch bigint default null, expect_new boolean default false
+) returns text
+language plpgsql volatile security definer
+set search_path = public, pg_temp
+-- Every statement looks up rows by key for the elements of an array: one plan is right for any length.
+set plan_cache_mode = force_generic_plan
+set jit = off
+as $$
+declare
+    latest constant timestamptz := clock_timestamp() + interval '5 minutes';
+    event_count constant integer := cardinality(usage.event_keys);
+    -- An element of a variable is found at once, one of a composite's array by walking to it.
+    sources constant varchar[] := usage.sources;
+    service_types constant varchar[] := usage.service_types;
+    service_names constant varchar[] := usage.service_names;
+    quantities constant numeric[] := usage.quantities;
+    key_sources constant provider_key_source[] := usage.key_sources;
+    credits_given constant boolean[] := usage.credits_given;
+    key_sources_given constant boolean[] := usage.key_sources_given;
+    folded constant text[] := usage.folded;
+    account_users constant varchar[] := usage.account_users;
+    org_ids constant varchar[] := usage.org_ids;
+    account_orgs constant integer[] := usage.account_orgs;
+    account_org_ids varchar[];
+    event_org_ids varchar[];
+    totals numeric[];
+    least_credits numeric[];
+    outcomes usage_outcome[];
+    reasons unfunded_reason[];
+    allocation_ids bigint[];
+    period_nos integer[];
+    written integer;
+    written_org_ids varchar[];
+    written_keys uuid[];
+    -- Which events wrote a row; null: all.
+    fresh boolean[];
+    -- For each organization whether its events have to be decided one by one.
+    short boolean[];
+    careful settling_event[];
+    letters text[];
+begin
+    if current_setting('transaction_isolation') <> 'read committed' then
+        raise exception 'usage is settled in read committed transactions only' using errcode = '25000';
+    end if;
+    if rating_epoch is not null and rating_epoch <> (select current.epoch from rating_epoch as current) then
+        raise exception 'prices or plans changed since these events were rated'
+            using errcode = 'MT007', hint = 'Rate them again and settle them then.';
+    end if;
+
+    account_org_ids := array(
+        select org_ids[account.org] from unnest(account_orgs) with ordinality as account (org, no) order by account.no
+    );
+    select asked.totals, asked.least_credits into totals, least_credits
+    from usage_totals(cardinality(account_users), usage.accounts, usage.credits, null) as asked;
+    select forecast.outcomes, forecast.reasons, forecast.allocation_ids, forecast.period_nos
+    into outcomes, reasons, allocation_ids, period_nos
+    from forecast_usage(org_ids, account_orgs, account_users, least_credits) as forecast;
+
+    if expect_new then
+        insert into credit_usage_attribution
+        select * from usage_rows(usage, sources, service_types, service_names, quantities, key_sources, credits_given,
+                                 key_sources_given, folded, account_org_ids, account_users, outcomes, reasons,
+                                 allocation_ids, period_nos, latest);
+        get diagnostics written = row_count;
+    else
+        with inserted as (
+            insert into credit_usage_attribution
+            select * from usage_rows(usage, sources, service_types, service_names, quantities, key_sources, credits_given,
+                                     key_sources_given, folded, account_org_ids, account_users, outcomes, reasons,
+                                     allocation_ids, period_nos, latest)
+            on conflict (org_id, event_key, entry) do nothing
+            returning org_id, event_key
+        )
+        select count(*), array_agg(org_id), array_agg(event_key) into written, written_org_ids, written_keys
+        from inserted;
+    end if;
+
+    if written < event_count then
+        event_org_ids := array(
+            select account_org_ids[event.account] from unnest(usage.accounts) with ordinality as event (account, no)
+            order by event.no
+        );
+        if expect_new then
+            fresh := array(
+                select outcomes[event.account] is not null and event.refusal is null
+                       and (event.occurred_at is null or event.occurred_at <= latest)
+                from unnest(usage.accounts, usage.occurred_at, usage.refusals) with ordinality
+                     as event (account, occurred_at, refusal, no)
+                order by event.no
+            );
+        elsif written = 0 then
+            fresh := array_fill(false, array[event_count]);
+        else
+            fresh := fresh_events(event_org_ids, usage.event_keys, written_org_ids, written_keys);
+        end if;
+        letters := compare_with_ledger(usage, event_org_ids, outcomes, fresh, latest);
+        if written > 0 then
+            select asked.totals into totals
+            from usage_totals(cardinality(account_users), usage.accounts, usage.credits, fresh) as asked;
+        end if;
+    end if;
+
+    if written > 0 then
+        perform lock_pools(array(
+            select org_ids[account.org] from unnest(account_orgs, totals) as account (org, total)
+            group by account.org having count(account.total) > 0
+        ));
+        short := array(
+            select bool_or(account.total is not null and account.outcome <> 'charged')
+            from unnest(account_orgs, outcomes, totals) as account (org, outcome, total)
+            group by account.org order by account.org
+        );
+        begin
+            perform take_credits(org_ids, account_orgs, account_users, totals, allocation_ids, period_nos, short);
+        exception when sqlstate 'MT010' then
+            short := short_organizations(org_ids, account_orgs, account_users, totals, outcomes, allocation_ids, period_nos);
+            perform take_credits(org_ids, account_orgs, account_users, totals, allocation_ids, period_nos, short);
+        end;
+        if true = any (short) or array_position(usage.credits, null) is not null then
+            careful := array(
+                select row(event.position, account_org_ids[event.account], event.event_key, account_users[event.account],
+                           coalesce(event.credits, 0), event.credits is not null, true, null,
+                           case when event.credits is null then 'unpriced' when event.credits = 0 then 'charged'
+                                else outcomes[event.account] end,
+                           case when event.credits <> 0 then reasons[event.account] end,
+                           allocation_ids[event.account], period_nos[event.account])::settling_event
+                from unnest(usage.accounts, usage.event_keys, usage.credits, usage.positions, fresh)
+                     as event (account, event_key, credits, position, is_fresh)
+                where event.is_fresh is not false and (short[account_orgs[event.account]] or event.credits is null)
+                order by event.position
+            );
+        end if;
+    end if;
+    return settlement_answer(usage.positions, letters, case when careful <> '{}' then settle_carefully(careful) end);
+end
+$$;

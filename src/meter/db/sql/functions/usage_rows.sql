@@ -1,0 +1,31 @@
+-- The ledger's rows of a batch, in its order: entry 0 of every event that can be written, with the outcome that was
+-- predicted for its account. Part of the statement that inserts them: the planner puts it in there.
+--
+-- usage: the batch. sources to folded: its kinds; account_...: its accounts; as arrays, whose elements are found at once.
+-- latest: an event that occurred after this is left out, as are those that rating refused and those of unknown organizations.
+create or replace function usage_rows(
+    usage usage_columns, sources varchar[], service_types varchar[], service_names varchar[], quantities numeric[],
+    key_sources provider_key_source[], credits_given boolean[], key_sources_given boolean[], folded text[],
+    account_org_ids varchar[], account_users varchar[], outcomes usage_outcome[], reasons unfunded_reason[],
+    allocation_ids bigint[], period_nos integer[], latest timestamptz
+)
+returns setof credit_usage_attribution
+language sql stable
+as $$
+    select event.event_key, coalesce(event.occurred_at, now()), now(),
+           allocation_ids[event.account], period_nos[event.account],
+           case when event.credits is null then 'unpriced' when event.credits = 0 then 'charged'
+                else outcomes[event.account] end,
+           case when event.credits <> 0 then reasons[event.account] end,
+           key_sources[event.kind], 0::smallint, credits_given[event.kind], key_sources_given[event.kind],
+           account_org_ids[event.account], event.event_id, sources[event.kind], account_users[event.account],
+           coalesce(event.credits, 0)::numeric(20, 6), service_types[event.kind], service_names[event.kind],
+           quantities[event.kind]::numeric(20, 6), event.api_cost::numeric(20, 6), event.markup::numeric(20, 6),
+           event.request_id, event.metadata::jsonb, folded[event.kind]::text[]
+    from unnest(usage.accounts, usage.kinds, usage.event_keys, usage.event_ids, usage.credits, usage.api_costs,
+                usage.markups, usage.request_ids, usage.metadata, usage.occurred_at, usage.refusals)
+         as event (account, kind, event_key, event_id, credits, api_cost, markup, request_id, metadata, occurred_at, refusal)
+    where outcomes[event.account] is not null
+      and (event.occurred_at is null or event.occurred_at <= latest)
+      and event.refusal is null
+$$;
