@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bench import report
 from bench.backlog import broker_channel
-from bench.lines import draining, latency, memory, publishing, scale, workers
+from bench.lines import draining, latency, memory, publishing, reading, scale, workers
 from bench.machine import describe
 from bench.measuring import Bench
 from bench.size import FULL, QUICK
@@ -41,7 +41,7 @@ class _Lines(Protocol):
         """Measure those that are wanted."""
 
 
-_LINES: tuple[_Lines, ...] = (draining, latency, memory, scale, workers, publishing)
+_LINES: tuple[_Lines, ...] = (draining, latency, memory, scale, workers, publishing, reading)
 
 
 @click.command(name="bench")

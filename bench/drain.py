@@ -55,9 +55,14 @@ class Drain:
         return _total(self.by_worker)
 
     @property
+    def events(self) -> int:
+        """Events delivered."""
+        return self.outcomes.total()
+
+    @property
     def rate(self) -> float:
         """Events delivered a second."""
-        return self.outcomes.total() / self.seconds
+        return self.events / self.seconds
 
     def expect(self, **outcomes: int) -> None:
         """Hold the outcomes to what the workload is made for.

@@ -1,7 +1,7 @@
 """``meter worker``, which also writes down when the settlement of each event returned.
 
-The worker's own histogram is too coarse for a 99th percentile. Everything runs as it does in ``meter worker``,
-but that the class that settles is replaced by one that looks at the clock.
+The worker's own histogram is too coarse for a 99th percentile. Everything runs as in ``meter worker``; only
+the class that settles is replaced by one that looks at the clock.
 """
 
 from __future__ import annotations

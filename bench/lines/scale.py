@@ -1,11 +1,12 @@
-"""B6: whether a long ledger, or many organizations, make settlement slower."""
+"""B6 and S3: whether a long ledger, many organizations, or the sums of usage make settlement slower."""
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from bench import history
+from bench import history, rollup
 from bench.databases import Seed
 from bench.figures import Target
 from bench.messages import batch_messages, encoded_events
@@ -18,13 +19,19 @@ if TYPE_CHECKING:
     from bench.messages import Message
 
 _EMPTY, _LONG = "no rows present", "20 million rows present"
+_SUMMED, _UNSUMMED = "drain, usage summed to the end", "drain without sums"
 _FEW, _MANY = "1,000 organizations", "100,000 organizations"
-_LENGTH = Ratio(Target("B6a", _LONG, _EMPTY, 0.90), _LONG, _EMPTY)
+#: On the long ledger, of which the larger organizations are summed.
+_ON_LONG = (
+    Ratio(Target("B6a", _LONG, _EMPTY, 0.90), _LONG, _EMPTY),
+    Ratio(Target("S3", _SUMMED, _UNSUMMED, 0.95), _SUMMED, _UNSUMMED),
+)
 _BREADTH = Ratio(Target("B6b", _MANY, _FEW, 0.90), _MANY, _FEW)
-TARGETS = (_LENGTH.target, _BREADTH.target)
+TARGETS = tuple(ratio.target for ratio in (*_ON_LONG, _BREADTH))
 
 _HISTORY = "bench_history"
 _PAST = timedelta(days=365)
+_LOADING_STEPS = history.STEPS + 3
 
 
 class _Runs:
@@ -41,6 +48,8 @@ class _Runs:
         await history.multiply(
             self._dsn, rows=self._bench.size.present_rows, past=_PAST, step=self._bench.step
         )
+        self._bench.step("sums of the past")
+        await rollup.sum_afresh(self._dsn)
         self._bench.step("warming up")
         await self.long()
 
@@ -50,6 +59,20 @@ class _Runs:
     async def long(self) -> float:
         await self._bench.stack.databases.checkpoint()
         return await self._bench.charged(self._dsn, self._new())
+
+    async def summed(self) -> float:
+        """The clock goes on until the sums have everything, and they are kept up all the while."""
+        await self._bench.stack.databases.checkpoint()
+        drained = await self._bench.drained(
+            self._dsn, self._new(), beside=lambda _: rollup.kept_up(self._dsn)
+        )
+        began = time.perf_counter()
+        await rollup.catch_up(self._dsn)
+        return drained.events / (drained.seconds + time.perf_counter() - began)
+
+    async def unsummed(self) -> float:
+        async with rollup.switched_off(self._dsn):
+            return await self.long()
 
     async def many(self) -> float:
         dsn = await self._bench.stack.databases.fresh(self.seed)
@@ -62,19 +85,18 @@ class _Runs:
 
 def steps(bench: Bench) -> int:
     """How many steps will be reported."""
-    length, breadth = _rounds(_Runs(bench))
-    loading = 2 + history.STEPS if bench.wants(_LENGTH.target) else 0
-    return loading + length.steps(bench) + breadth.steps(bench)
+    on_long, breadth = _rounds(_Runs(bench))
+    return (_LOADING_STEPS if on_long.steps(bench) else 0) + on_long.steps(bench) + breadth.steps(bench)
 
 
 async def measure(bench: Bench) -> list[Figure]:
     """Drain into databases that hold more; a database is removed once it is done with."""
     runs = _Runs(bench)
-    length, breadth = _rounds(runs)
+    on_long, breadth = _rounds(runs)
     figures: list[Figure] = []
-    if bench.wants(_LENGTH.target):
+    if on_long.steps(bench):
         await runs.load()
-        figures += await length.measure(bench)
+        figures += await on_long.measure(bench)
         await bench.stack.databases.drop(_HISTORY)
     figures += await breadth.measure(bench)
     await bench.stack.databases.forget(runs.seed)
@@ -83,6 +105,14 @@ async def measure(bench: Bench) -> list[Figure]:
 
 def _rounds(runs: _Runs) -> tuple[Rounds, Rounds]:
     return (
-        Rounds((Run(_EMPTY, runs.usual), Run(_LONG, runs.long)), (_LENGTH,)),
+        Rounds(
+            (
+                Run(_EMPTY, runs.usual),
+                Run(_LONG, runs.long),
+                Run(_SUMMED, runs.summed),
+                Run(_UNSUMMED, runs.unsummed),
+            ),
+            _ON_LONG,
+        ),
         Rounds((Run(_FEW, runs.usual), Run(_MANY, runs.many)), (_BREADTH,)),
     )

@@ -1,0 +1,114 @@
+"""S1 and S2: usage of a large organization added up and paged through, over HTTP."""
+
+from __future__ import annotations
+
+import random
+import statistics
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from bench import history, pages, plain_sums, rollup, summaries
+from bench.api import running_api
+from bench.figures import Target
+from bench.messages import batch_messages, encoded_events
+from bench.one_organization import varied_usages
+from bench.rounds import repeated
+from bench.workload import SEED
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bench.api import Client
+    from bench.figures import Figure
+    from bench.measuring import Bench
+    from bench.messages import Message
+
+_S1 = Target("S1", "usage summary, p99", "10 million events in the period, HTTP", 50, "ms", "most")
+_S2 = Target("S2", "history page at any depth, p99", "10 million events, HTTP", 10, "ms", "most")
+TARGETS = (_S1, _S2)
+
+_DATABASE = "bench_reading"
+_LOADING_STEPS = history.STEPS + 3
+#: Settled before each round, so that there is something that the sums do not hold yet.
+_FRESH_PART = 0.05
+#: Answers that are compared with the ledger, which takes seconds each.
+_CHECKED_SUMMARIES = 6
+_CHECKED_PAGES = 10
+
+
+def steps(bench: Bench) -> int:
+    """How many steps will be reported."""
+    return _LOADING_STEPS + bench.size.rounds * sum(bench.wants(target) for target in TARGETS)
+
+
+async def measure(bench: Bench) -> list[Figure]:
+    """Load usage, settle some more, and ask ``meter api`` as a client would."""
+    reading = _Reading(bench)
+    dsn = await reading.load()
+    figures: list[Figure] = []
+    async with running_api(bench.stack, dsn) as client:
+        if bench.wants(_S1):
+            figures += await repeated(
+                bench, (_S1,), "usage summary", lambda: reading.summaries(client), bench.size.rounds
+            )
+        if bench.wants(_S2):
+            figures += await repeated(
+                bench, (_S2,), "history pages", lambda: reading.pages(client), bench.size.rounds
+            )
+        bench.step("answers compared with the ledger")
+        await reading.check(client)
+    await bench.stack.databases.drop(_DATABASE)
+    return figures
+
+
+class _Reading:
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._chance = random.Random(SEED)  # noqa: S311 - must be repeatable
+        self._dsn = ""
+        self._loaded_at = datetime.now(UTC)
+
+    async def load(self) -> str:
+        """Settle what the past is made of, the past, and its sums; returns the database's address."""
+        self._bench.step("rows to repeat")
+        self._dsn = await self._bench.stack.databases.add(_DATABASE)
+        await self._bench.drained(self._dsn, _messages(self._bench.size.batch_events))
+        self._loaded_at = datetime.now(UTC)
+        rows = round(self._bench.size.period_rows * summaries.PAST / summaries.PERIOD)
+        await history.multiply(self._dsn, rows=rows, past=summaries.PAST, step=self._bench.step)
+        self._bench.step("sums of the past")
+        await rollup.sum_afresh(self._dsn)
+        return self._dsn
+
+    async def summaries(self, client: Client) -> dict[str, float]:
+        """Ask for summaries, just after something was settled."""
+        await self._bench.drained(self._dsn, _messages(round(self._bench.size.batch_events * _FRESH_PART)))
+        asked = summaries.questions(self._bench.size.requests, self._loaded_at, self._chance)
+        return {"S1": await _p99_ms(client, [question.ask for question in asked])}
+
+    async def pages(self, client: Client) -> dict[str, float]:
+        """Ask for pages."""
+        wanted = pages.pages(self._bench.size.requests, self._loaded_at, self._chance)
+        return {"S2": await _p99_ms(client, [page.ask for page in wanted])}
+
+    async def check(self, client: Client) -> None:
+        """Compare answers with the ledger.
+
+        Raises:
+            RuntimeError: one differs.
+        """
+        asked = summaries.questions(_CHECKED_SUMMARIES, self._loaded_at, self._chance)
+        await plain_sums.check(self._dsn, asked, client)
+        await pages.check(self._dsn, pages.pages(_CHECKED_PAGES, self._loaded_at, self._chance), client)
+
+
+async def _p99_ms(client: Client, questions: list[Callable[[Client], Awaitable[object]]]) -> float:
+    client.seconds.clear()
+    for ask in questions:
+        await ask(client)
+    return 1_000 * statistics.quantiles(client.seconds, n=100)[98]
+
+
+def _messages(events: int) -> list[Message]:
+    drawn = varied_usages(events)
+    return batch_messages(drawn, encoded_events(drawn))
