@@ -1,4 +1,7 @@
-"""From the bytes of a message to usage events, and to one refusal for everything that is none."""
+"""From the bytes of a message to usage events, and to one refusal for everything that is none.
+
+What is plainly right is read at once by ``plain.py``; where it declines, ``exact.py`` looks at each element.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from meter.events.decoded import Decoded, Refusal
 from meter.events.exact import EventRefused, read_exactly
 from meter.events.fields import ORG_ID_MAX_CHARS, ORG_ID_PATTERN
 from meter.events.model import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT, MESSAGE_MAX_BYTES, MESSAGE_MAX_EVENTS
+from meter.events.plain import read_plain_batch, read_plain_event
 from meter.events.reasons import RefusalReason
 from meter.events.splitting import NotABatch, split_batch
 
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
 
     from meter.events.usage import Usage
 
+_MEDIA_TYPES = frozenset({CONTENT_TYPE_EVENT, CONTENT_TYPE_BATCH})
+_NOT_UTF8 = "the message is not valid UTF-8"
 _ORG_ID = re.compile(ORG_ID_PATTERN.removesuffix("$"))
 
 
@@ -37,22 +43,38 @@ def decode_message(body: bytes, content_type: str | None) -> Decoded:
         return _refuse_whole(
             body, RefusalReason.MESSAGE_TOO_LARGE, f"the message must be at most {MESSAGE_MAX_BYTES:,} bytes"
         )
-    media_type = (content_type or "").partition(";")[0].strip().lower()
-    if media_type not in (CONTENT_TYPE_EVENT, CONTENT_TYPE_BATCH):
-        return _refuse_whole(
-            body,
-            RefusalReason.UNSUPPORTED_CONTENT_TYPE,
-            f"the content type must be {CONTENT_TYPE_EVENT} or {CONTENT_TYPE_BATCH}",
-        )
-    if not _is_utf8(body):
-        return _refuse_whole(body, RefusalReason.UNREADABLE, "the message is not valid UTF-8")
+    media_type = content_type if content_type in _MEDIA_TYPES else _media_type(content_type)
+    if media_type == CONTENT_TYPE_EVENT:
+        return _decode_single(body)
     if media_type == CONTENT_TYPE_BATCH:
         return _decode_batch(body)
-    outcome = _decode_event(body, whole_message=True)
+    return _refuse_whole(
+        body,
+        RefusalReason.UNSUPPORTED_CONTENT_TYPE,
+        f"the content type must be {CONTENT_TYPE_EVENT} or {CONTENT_TYPE_BATCH}",
+    )
+
+
+def _media_type(content_type: str | None) -> str:
+    return (content_type or "").partition(";")[0].strip().lower()
+
+
+def _decode_single(body: bytes) -> Decoded:
+    plain = read_plain_event(body)
+    if plain is not None:
+        return Decoded((plain,), (), body)
+    if not _is_utf8(body):
+        return _refuse_whole(body, RefusalReason.UNREADABLE, _NOT_UTF8)
+    outcome = _decode_exactly(body, whole_message=True)
     return Decoded((), (outcome,), body) if isinstance(outcome, Refusal) else Decoded((outcome,), (), body)
 
 
 def _decode_batch(body: bytes) -> Decoded:
+    plain = read_plain_batch(body)
+    if plain is not None:
+        return Decoded(plain, (), body, batch=True)
+    if not _is_utf8(body):
+        return _refuse_whole(body, RefusalReason.UNREADABLE, _NOT_UTF8)
     try:
         elements = split_batch(body, MESSAGE_MAX_EVENTS)
     except NotABatch:
@@ -67,7 +89,7 @@ def _decode_batch(body: bytes) -> Decoded:
     refusals: list[Refusal] = []
     places: list[int] = []
     for place, element in enumerate(elements):
-        outcome = _decode_event(element, whole_message=False)
+        outcome = read_plain_event(bytes(element)) or _decode_exactly(element, whole_message=False)
         if isinstance(outcome, Refusal):
             refusals.append(outcome)
         else:
@@ -76,7 +98,7 @@ def _decode_batch(body: bytes) -> Decoded:
     return Decoded(events, tuple(refusals), body, batch=True, places=places if refusals else None)
 
 
-def _decode_event(element: bytes | msgspec.Raw, *, whole_message: bool) -> Usage | Refusal:
+def _decode_exactly(element: bytes | msgspec.Raw, *, whole_message: bool) -> Usage | Refusal:
     try:
         return read_exactly(element)
     except EventRefused as refused:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
-from uuid import UUID, uuid5
+from uuid import UUID
 
+import msgspec
 import uuid_utils
 
 #: Namespace of the keys derived from ``[source, id]``, a fixed random UUID; changing it would charge every
 #: event with an id of the caller's own a second time. The database function ``usage_event_key`` has the same.
 EVENT_KEY_NAMESPACE = UUID("5d4f8235-758f-4ec5-8589-1998ef3da7c0")
 
-_CANONICAL_UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_NAMESPACE = uuid_utils.UUID(str(EVENT_KEY_NAMESPACE))
+_is_canonical_uuid7 = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+).fullmatch
+_ENCODER = msgspec.json.Encoder()
 
 
 def new_event_id() -> str:
@@ -33,7 +37,7 @@ def is_event_key(event_id: str) -> bool:
     Returns:
         Whether it is a UUIDv7 in canonical lower-case form.
     """
-    return _CANONICAL_UUID7.fullmatch(event_id) is not None
+    return _is_canonical_uuid7(event_id) is not None
 
 
 def event_key(source: str, event_id: str) -> UUID:
@@ -48,7 +52,17 @@ def event_key(source: str, event_id: str) -> UUID:
         the JSON array ``[source, id]`` in UTF-8, without blanks, with only quote, backslash and control
         characters escaped.
     """
-    if is_event_key(event_id):
-        return UUID(event_id)
-    name = json.dumps([source, event_id], separators=(",", ":"), ensure_ascii=False)
-    return uuid5(EVENT_KEY_NAMESPACE, name)
+    return UUID(event_id if is_event_key(event_id) else derived_key(source, event_id))
+
+
+def derived_key(source: str, event_id: str) -> str:
+    """Compute the key of an event whose id is none.
+
+    Args:
+        source: the event's ``source``.
+        event_id: the event's ``id``.
+
+    Returns:
+        The UUIDv5 that `event_key` describes, in canonical lower-case form.
+    """
+    return str(uuid_utils.uuid5(_NAMESPACE, _ENCODER.encode([source, event_id]).decode()))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from meter.credits import millionths
+from meter.events.identity import derived_key
 from meter.events.metadata import encode_metadata
 from meter.events.model import KeySource  # noqa: TC001 - msgspec reads the annotations
 
@@ -75,7 +76,7 @@ def usage_of(event: UsageEvent) -> Usage:
     data = event.data
     return Usage(
         org_id=event.subject,
-        key=str(event.key),
+        key=event.id if event.keyed_by_id else derived_key(event.source, event.id),
         event_id=None if event.keyed_by_id else event.id,
         source=event.source,
         user_id=data.user_id,
