@@ -1,0 +1,122 @@
+"""The fast way of decoding either declines, or gives exactly what the contract's model gives."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.malformed import UNDECODABLE, Malformed, body
+from tests.usage_json import V7, usage_messages
+
+from meter.events import CONTENT_TYPE_BATCH, MESSAGE_MAX_EVENTS, Usage, decode_message
+from meter.events.exact import EventRefused, read_exactly
+from meter.events.plain import read_plain_batch, read_plain_event
+
+_JSON = msgspec.json.Decoder(float_hook=Decimal)
+
+
+def exactly(message: bytes) -> Usage | None:
+    """Read the exact way, which is only ever asked about valid UTF-8; None where it refuses."""
+    try:
+        message.decode()
+        return read_exactly(message)
+    except (UnicodeDecodeError, EventRefused):
+        return None
+
+
+def spelled(event: Usage | None) -> list[str]:
+    """Spell an event out, so that 1, 1.0 and true differ, and the order of keys, and time zones."""
+    return (
+        []
+        if event is None
+        else [f"{name}: {value!r}" for name, value in msgspec.structs.asdict(event).items()]
+    )
+
+
+@settings(max_examples=300)
+@given(usage_messages())
+def test_the_fast_way_declines_or_reads_what_the_exact_way_reads(message: bytes) -> None:
+    plain = read_plain_event(message)
+
+    if plain is not None:
+        assert spelled(plain) == spelled(exactly(message))
+        assert repr(_JSON.decode(plain.metadata)) == repr(plain.numbers)
+
+
+@settings(max_examples=50)
+@given(st.lists(usage_messages(), max_size=4))
+def test_a_batch_is_read_as_its_elements_are(elements: list[bytes]) -> None:
+    message = b"[" + b",".join(elements) + b"]"
+    plain = read_plain_batch(message)
+
+    if plain is not None:
+        assert [spelled(event) for event in plain] == [spelled(exactly(element)) for element in elements]
+
+
+@pytest.mark.parametrize("kind", UNDECODABLE, ids=str)
+def test_the_fast_way_declines_whatever_is_malformed(kind: Malformed) -> None:
+    reader = read_plain_batch if kind.content_type == CONTENT_TYPE_BATCH else read_plain_event
+    message = kind.build("acme", 1)
+
+    # What the message announces or weighs is looked at before anything is read.
+    if kind.reason not in ("unsupported_content_type", "message_too_large"):
+        assert reader(message) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"id": V7},
+        {"time": "2026-01-31T12:00:00.5Z"},
+        {"time": "2026-01-31T13:00:00.123456789+01:00"},
+        {"data": {"quantity": 2.5, "credits": "0.000001", "api_cost": 10**14 - 1}},
+        {"data": {"service_name": "full", "key_source": "byok", "request_id": "r"}},
+        {
+            "data": {
+                "metadata": {
+                    "model": "GPT-4E",
+                    "input_tokens": 12,
+                    "latency_ms": 12.5,
+                    "cached": None,
+                    "x": True,
+                }
+            }
+        },
+        {"data": {"metadata": {"text": "[{" * 1_000, "number": 10**300}}},
+    ],
+    ids=str,
+)
+def test_what_services_usually_send_is_read_fast(changes: dict[str, object]) -> None:
+    message = body("acme", 1, **changes)
+
+    assert spelled(read_plain_event(message)) == spelled(exactly(message)) != []
+
+
+def test_an_event_that_is_not_plain_leaves_its_neighbours_on_the_fast_way_of_one() -> None:
+    elements = [
+        body("acme", 1),
+        body("acme", 2, extension="x"),
+        body("acme", 3, time="never"),
+        body("acme", 4),
+    ]
+    message = b"[" + b", ".join(elements) + b"]"
+
+    decoded = decode_message(message, CONTENT_TYPE_BATCH)
+
+    assert read_plain_batch(message) is None
+    assert [event.id for event in decoded.events] == ["event-1", "event-2", "event-4"]
+    assert [event.folded for event in decoded.events] == [None, ("extension",), None]
+    assert [decoded.original(index) for index in range(3)] == [elements[0], elements[1], elements[3]]
+    assert [refusal.original for refusal in decoded.refusals] == [elements[2]]
+
+
+def test_a_batch_of_none_or_of_too_many_is_not_read_fast() -> None:
+    largest = [body("acme", number) for number in range(MESSAGE_MAX_EVENTS)]
+
+    assert len(read_plain_batch(b"[" + b",".join(largest) + b"]") or ()) == MESSAGE_MAX_EVENTS
+    assert read_plain_batch(b"[" + b",".join([*largest, largest[0]]) + b"]") is None
+    assert read_plain_batch(b"[]") is None
