@@ -39,6 +39,10 @@ bench: install ## measure every line of the performance table; takes minutes and
 bench-quick: install ## the same with less of everything, in under a minute
 	@$(BIN)/python -m bench --quick $(ARGS)
 
+.PHONY: bench-techniques
+bench-techniques: install ## compare ways to write a batch into the ledger, and to take messages
+	@$(BIN)/python -m bench.techniques $(ARGS)
+
 .PHONY: lint
 lint: install ## look for mistakes and for code that is not formatted
 	@$(BIN)/ruff check

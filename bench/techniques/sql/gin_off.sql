@@ -1,0 +1,2 @@
+-- Undoes gin_on.sql.
+drop index bench_gin

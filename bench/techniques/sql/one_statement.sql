@@ -1,0 +1,28 @@
+-- Rows and balances at once.
+with event as materialized (
+    select *
+    from unnest(
+        $1::uuid[], $2::timestamptz[], $3::varchar[], $4::varchar[], $5::varchar[], $6::numeric[], $7::varchar[], $8::numeric[],
+        $9::varchar[], $10::text[]
+    ) as event (event_key, occurred_at, org_id, source, user_id, credits, service_type, quantity, request_id, metadata)
+),
+written as (
+    insert into credit_usage_attribution (
+        event_key, occurred_at, outcome, key_source, entry, credits_given, key_source_given, org_id, source, user_id,
+        credits_used, service_type, quantity, request_id, request_metadata
+    )
+    select event_key, occurred_at, 'charged', 'platform', 0, false, false, org_id, source, user_id, credits, service_type,
+           quantity, request_id, metadata::jsonb
+    from event
+    order by org_id collate "C", event_key
+    on conflict (org_id, event_key, entry) do nothing
+    returning org_id, user_id, credits_used
+),
+pool as (
+    update organization_credit_pools set used_credits = used_credits + total
+    from (select org_id as id, sum(credits_used) as total from written group by org_id) as sums
+    where org_id = id
+)
+update user_credit_allocations as allocation set used_credits = used_credits + total
+from (select org_id, user_id, sum(credits_used) as total from written group by org_id, user_id) as sums
+where allocation.org_id = sums.org_id and allocation.user_id = sums.user_id

@@ -1,0 +1,2 @@
+-- Undoes stage.sql.
+drop table staged

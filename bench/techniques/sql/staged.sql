@@ -1,0 +1,10 @@
+-- From there into the ledger.
+insert into credit_usage_attribution (
+    event_key, occurred_at, outcome, key_source, entry, credits_given, key_source_given, org_id, source, user_id,
+    credits_used, service_type, quantity, request_id, request_metadata
+)
+select event_key, occurred_at, 'charged', 'platform', 0, false, false, org_id, source, user_id, credits, service_type,
+       quantity, request_id, metadata
+from staged
+order by org_id collate "C", event_key
+on conflict (org_id, event_key, entry) do nothing
