@@ -104,8 +104,7 @@ class Settlement:
             try:
                 letters = await _call(connection, columns, data.epoch, expect_new=expect_new)
             except asyncpg.UniqueViolationError:
-                if not expect_new:
-                    raise
+                # Known, or settled by someone else at this very moment.
                 self._doubts = _DOUBTS
             except asyncpg.PostgresError as error:
                 if error.sqlstate == StaleRating.sqlstate:

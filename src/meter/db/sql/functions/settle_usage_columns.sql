@@ -3,8 +3,7 @@
 --
 -- usage: the batch; the type usage_columns says what each column holds.
 -- rating_epoch: the epoch of the prices and plans its events were rated with; null: they needed none.
--- expect_new: whether no event is expected to be known. Then the rows are inserted without looking whether they are
---     there, which is cheaper, and one that is raises 23505: the caller repeats the batch without expecting.
+-- expect_new: whether no event is expected to be known. Then it is not looked whether they are, which is cheaper.
 --
 -- Returns: one letter for each event, in the order of positions; settlement_letters says what they mean.
 -- Locks, in this order: ledger rows by (org_id, event_key) as they are inserted, with an outcome predicted from
@@ -12,7 +11,8 @@
 --     who holds the pool, so their order does not matter. Balances count only as read after the pools were locked; a
 --     row whose prediction was wrong is corrected before anyone else can see it.
 -- Raises: MT007 the rating is stale; MT008 an organization vanished meanwhile; class 22 for a value that does not fit;
---     23505 see above; 25000 in any isolation level but read committed, where reading after the lock would see the past.
+--     23505 an event is known although it was not expected, or became known meanwhile: the caller repeats the batch
+--     and does not expect; 25000 in any isolation level but read committed, where reading after the lock would see the past.
 create or replace function settle_usage_columns(
     usage usage_columns, rating_epoch bigint default null, expect_new boolean default false
 ) returns text
@@ -46,8 +46,9 @@ declare
     allocation_ids bigint[];
     period_nos integer[];
     written integer;
-    written_org_ids varchar[];
-    written_keys uuid[];
+    -- Which events write no row because they are known or repeated; null: none.
+    left_out boolean[];
+    repeated boolean[];
     -- Which events wrote a row; null: all.
     fresh boolean[];
     -- For each organization whether its events have to be decided one by one.
@@ -66,54 +67,60 @@ begin
     account_org_ids := array(
         select org_ids[account.org] from unnest(account_orgs) with ordinality as account (org, no) order by account.no
     );
+    if not expect_new then
+        event_org_ids := array(
+            select account_org_ids[event.account] from unnest(usage.accounts) with ordinality as event (account, no)
+            order by event.no
+        );
+        letters := compare_with_ledger(usage, event_org_ids, null);
+        if array_position(letters, null) is null then
+            return settlement_answer(usage.positions, letters, null);
+        end if;
+        repeated := repeated_usage(usage, event_org_ids, latest);
+        left_out := array(
+            select event.letter is not null or event.is_repeated is true
+            from unnest(letters, repeated) with ordinality as event (letter, is_repeated, no) order by event.no
+        );
+    end if;
+
     select asked.totals, asked.least_credits into totals, least_credits
     from usage_totals(cardinality(account_users), usage.accounts, usage.credits, null) as asked;
     select forecast.outcomes, forecast.reasons, forecast.allocation_ids, forecast.period_nos
     into outcomes, reasons, allocation_ids, period_nos
     from forecast_usage(org_ids, account_orgs, account_users, least_credits) as forecast;
 
-    if expect_new then
-        insert into credit_usage_attribution
-        select * from usage_rows(usage, sources, service_types, service_names, quantities, key_sources, credits_given,
-                                 key_sources_given, folded, account_org_ids, account_users, outcomes, reasons,
-                                 allocation_ids, period_nos, latest);
-        get diagnostics written = row_count;
-    else
-        with inserted as (
-            insert into credit_usage_attribution
-            select * from usage_rows(usage, sources, service_types, service_names, quantities, key_sources, credits_given,
-                                     key_sources_given, folded, account_org_ids, account_users, outcomes, reasons,
-                                     allocation_ids, period_nos, latest)
-            on conflict (org_id, event_key, entry) do nothing
-            returning org_id, event_key
-        )
-        select count(*), array_agg(org_id), array_agg(event_key) into written, written_org_ids, written_keys
-        from inserted;
-    end if;
+    insert into credit_usage_attribution
+    select * from usage_rows(usage, sources, service_types, service_names, quantities, key_sources, credits_given,
+                             key_sources_given, folded, account_org_ids, account_users, outcomes, reasons,
+                             allocation_ids, period_nos, latest, left_out);
+    get diagnostics written = row_count;
 
     if written < event_count then
-        event_org_ids := array(
-            select account_org_ids[event.account] from unnest(usage.accounts) with ordinality as event (account, no)
-            order by event.no
-        );
-        if expect_new then
-            fresh := array(
-                select outcomes[event.account] is not null and event.refusal is null
-                       and (event.occurred_at is null or event.occurred_at <= latest)
-                from unnest(usage.accounts, usage.occurred_at, usage.refusals) with ordinality
-                     as event (account, occurred_at, refusal, no)
+        select array_agg(event.letter is null and event.is_left_out is not true and outcomes[event.account] is not null
+                         and event.refusal is null
+                         and (event.occurred_at is null or event.occurred_at <= latest) order by event.no),
+               array_agg(case when outcomes[event.account] is null then 'u' when event.occurred_at > latest then 'f'
+                              when event.letter is not null then event.letter
+                              when event.refusal is not null then 'r' end order by event.no)
+        into fresh, letters
+        from unnest(usage.accounts, usage.occurred_at, usage.refusals, letters, left_out) with ordinality
+             as event (account, occurred_at, refusal, letter, is_left_out, no);
+        if true = any (repeated) then
+            letters := array(
+                select coalesce(event.letter, event.later)
+                from unnest(letters, compare_with_ledger(usage, event_org_ids, repeated)) with ordinality
+                     as event (letter, later, no)
                 order by event.no
             );
-        elsif written = 0 then
-            fresh := array_fill(false, array[event_count]);
-        else
-            fresh := fresh_events(event_org_ids, usage.event_keys, written_org_ids, written_keys);
         end if;
-        letters := compare_with_ledger(usage, event_org_ids, outcomes, fresh, latest);
-        if written > 0 then
-            select asked.totals into totals
-            from usage_totals(cardinality(account_users), usage.accounts, usage.credits, fresh) as asked;
+        if exists (
+            select 1 from unnest(fresh, letters) as event (is_fresh, letter) where not event.is_fresh and event.letter is null
+        ) then
+            raise exception 'an organization vanished while its usage was being settled'
+                using errcode = 'MT008', hint = 'Settle the same events again.';
         end if;
+        select asked.totals into totals
+        from usage_totals(cardinality(account_users), usage.accounts, usage.credits, fresh) as asked;
     end if;
 
     if written > 0 then

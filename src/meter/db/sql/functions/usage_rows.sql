@@ -2,12 +2,13 @@
 -- predicted for its account. Part of the statement that inserts them: the planner puts it in there.
 --
 -- usage: the batch. sources to folded: its kinds; account_...: its accounts; as arrays, whose elements are found at once.
--- latest: an event that occurred after this is left out, as are those that rating refused and those of unknown organizations.
+-- latest: an event that occurred after this is left out, as are those that rating refused, those of unknown organizations,
+-- and those named by left_out (null: none).
 create or replace function usage_rows(
     usage usage_columns, sources varchar[], service_types varchar[], service_names varchar[], quantities numeric[],
     key_sources provider_key_source[], credits_given boolean[], key_sources_given boolean[], folded text[],
     account_org_ids varchar[], account_users varchar[], outcomes usage_outcome[], reasons unfunded_reason[],
-    allocation_ids bigint[], period_nos integer[], latest timestamptz
+    allocation_ids bigint[], period_nos integer[], latest timestamptz, left_out boolean[]
 )
 returns setof credit_usage_attribution
 language sql stable
@@ -23,9 +24,11 @@ as $$
            quantities[event.kind]::numeric(20, 6), event.api_cost::numeric(20, 6), event.markup::numeric(20, 6),
            event.request_id, event.metadata::jsonb, folded[event.kind]::text[]
     from unnest(usage.accounts, usage.kinds, usage.event_keys, usage.event_ids, usage.credits, usage.api_costs,
-                usage.markups, usage.request_ids, usage.metadata, usage.occurred_at, usage.refusals)
-         as event (account, kind, event_key, event_id, credits, api_cost, markup, request_id, metadata, occurred_at, refusal)
+                usage.markups, usage.request_ids, usage.metadata, usage.occurred_at, usage.refusals, left_out)
+         as event (account, kind, event_key, event_id, credits, api_cost, markup, request_id, metadata, occurred_at, refusal,
+                   is_left_out)
     where outcomes[event.account] is not null
       and (event.occurred_at is null or event.occurred_at <= latest)
       and event.refusal is null
+      and event.is_left_out is not true
 $$;
