@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.malformed import UNDECODABLE, Malformed, body
 from tests.usage_json import V7, usage_messages
 
-from meter.events import CONTENT_TYPE_BATCH, MESSAGE_MAX_EVENTS, Usage, decode_message
+from meter.events import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT, MESSAGE_MAX_EVENTS, Usage, decode_message
 from meter.events.exact import EventRefused, read_exactly
 from meter.events.plain import read_plain_batch, read_plain_event
 
@@ -94,6 +94,13 @@ def test_what_services_usually_send_is_read_fast(changes: dict[str, object]) -> 
     message = body("acme", 1, **changes)
 
     assert spelled(read_plain_event(message)) == spelled(exactly(message)) != []
+
+
+def test_an_amount_too_long_to_be_remembered_is_left_to_the_exact_way() -> None:
+    message = body("acme", 1, data={"quantity": "1." + "0" * 100})
+
+    assert read_plain_event(message) is None
+    assert decode_message(message, CONTENT_TYPE_EVENT).events[0].quantity == 1_000_000
 
 
 def test_an_event_that_is_not_plain_leaves_its_neighbours_on_the_fast_way_of_one() -> None:

@@ -23,8 +23,8 @@ NUMBER_MAX_EXPONENT, NUMBER_MIN_EXPONENT = 308, -324
 
 _INTEGER_LIMIT = 10 ** (NUMBER_MAX_EXPONENT + 1)
 _SIMPLE = frozenset({str, bool, type(None)})
-#: As numbers, which bytes find faster than strings of one byte.
-_BRACKET, _EXPONENT = b"[E"
+#: As a number, which bytes find faster than a string of one byte.
+_BRACKET = ord("[")
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -40,26 +40,40 @@ def encode_metadata(metadata: Mapping[str, object]) -> bytes:
     return _ENCODER.encode(metadata)
 
 
-def encode_plain_metadata(metadata: dict[str, object]) -> str:
-    """Write metadata that comes from a JSON text without NUL, where that needs no more than a glance.
+def plain_decimal(literal: str) -> Decimal:
+    """Read a number of the JSON text that has a point or an exponent.
 
     Args:
-        metadata: what the JSON decoder made of it.
+        literal: as it is written.
+
+    Returns:
+        The number, one that metadata may hold.
+
+    Raises:
+        ValueError: only `exact_metadata` can tell what is wrong with it.
+        InvalidOperation: its exponent has too many digits.
+    """
+    value = Decimal(literal)
+    if _is_storable(value):
+        return value
+    raise ValueError(literal)
+
+
+def encode_plain_metadata(metadata: dict[str, object]) -> str:
+    """Write metadata where that needs no more than a glance.
+
+    Args:
+        metadata: what the JSON decoder made of a text without NUL, its decimals read by `plain_decimal`.
 
     Returns:
         What `encode_metadata` writes.
 
     Raises:
-        ValueError: something is nested, or only `exact_metadata` can tell whether it is right.
+        ValueError: only `exact_metadata` can tell whether it is right.
     """
-    encoded = encode_metadata(metadata)
-    # Without an exponent no number in so short a text is beyond the largest or the finest there may be.
-    plain = (
-        len(encoded) <= NUMBER_MAX_EXPONENT
-        and _BRACKET not in encoded
-        and _EXPONENT not in encoded
-        and encoded.rfind(b"{") == 0
-    )
+    encoded = _ENCODER.encode(metadata)
+    # Flat, where no bracket is seen, not even in a string; and no integer of so short a text is too large.
+    plain = len(encoded) <= NUMBER_MAX_EXPONENT and _BRACKET not in encoded and encoded.rfind(b"{") == 0
     if plain or (len(encoded) <= METADATA_MAX_BYTES and _is_plain(metadata)):
         return encoded.decode()
     raise ValueError("the metadata is not plain")
