@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.malformed import usage
 
+from meter.credits import amount_of, millionths
 from meter.errors import AmountOverflow
-from meter.events import KeySource, UsageEvent
+from meter.events import KeySource, Usage, UsageEvent, usage_of
 from meter.rating import (
     DEFAULT_PLAN,
     UNIT_API_COST,
@@ -44,12 +45,19 @@ PRICES = PriceBook(
 )
 
 
-def event(**data: object) -> UsageEvent:
-    return UsageEvent.model_validate(usage("acme", 1, data=data))
+def event(**data: object) -> Usage:
+    return usage_of(UsageEvent.model_validate(usage("acme", 1, data=data)))
 
 
 def credits_of(**data: object) -> Decimal | None:
-    return rate(event(**data), PRICES, PLATFORM).credits
+    credits = rate(event(**data), PRICES, PLATFORM).credits
+    return None if credits is None else amount_of(credits)
+
+
+def rated(credits: str, key_source: KeySource, markup: str | None = None) -> Rating:
+    return Rating(
+        millionths(Decimal(credits)), key_source, None if markup is None else millionths(Decimal(markup))
+    )
 
 
 @pytest.mark.parametrize(
@@ -115,7 +123,7 @@ def test_llm_usage_is_rated_by_its_tokens(metadata: dict[str, object], credits: 
 def test_usage_without_a_price_is_rated_by_cost_and_markup(data: dict[str, object], credits: str) -> None:
     rating = rate(event(**data, api_cost="0.082"), PRICES, PLATFORM)
 
-    assert rating == Rating(Decimal(credits), KeySource.PLATFORM, Decimal("1.5"))
+    assert rating == rated(credits, KeySource.PLATFORM, markup="1.5")
 
 
 def test_cost_is_rounded_once_with_the_markup_of_the_plan() -> None:
@@ -123,12 +131,12 @@ def test_cost_is_rounded_once_with_the_markup_of_the_plan() -> None:
         event(service_type="unknown", api_cost="0.000001"), PRICES, Plan(PlanName.PLATFORM, Decimal("1.0005"))
     )
 
-    assert rating == Rating(Decimal("0.001001"), KeySource.PLATFORM, Decimal("1.0005"))
+    assert rating == rated("0.001001", KeySource.PLATFORM, markup="1.0005")
 
 
 def test_a_price_comes_before_the_cost() -> None:
-    assert rate(event(service_type="bulk_export", api_cost="9"), PRICES, PLATFORM) == Rating(
-        Decimal(5), KeySource.PLATFORM
+    assert rate(event(service_type="bulk_export", api_cost="9"), PRICES, PLATFORM) == rated(
+        "5", KeySource.PLATFORM
     )
 
 
@@ -146,7 +154,7 @@ def test_credits_of_the_event_are_charged_exactly(plan: Plan, key_source: str | 
 
     rating = rate(usage_event, PRICES, plan)
 
-    assert (rating.credits, rating.markup) == (Decimal("0.123456"), None)
+    assert (rating.credits, rating.markup) == (123_456, None)
 
 
 @pytest.mark.parametrize(
@@ -170,13 +178,13 @@ def test_the_plan_decides_the_key_source_and_whether_usage_passes_through(
     key_source: KeySource,
     credits: str,
 ) -> None:
-    assert rate(event(service_type="bulk_export", key_source=given_source), PRICES, plan) == Rating(
-        Decimal(credits), key_source
+    assert rate(event(service_type="bulk_export", key_source=given_source), PRICES, plan) == rated(
+        credits, key_source
     )
 
 
 def test_usage_that_passes_through_is_charged_nothing_though_it_cost_something() -> None:
-    assert rate(event(service_type="unknown", api_cost=3), PRICES, BYOK) == Rating(Decimal(0), KeySource.BYOK)
+    assert rate(event(service_type="unknown", api_cost=3), PRICES, BYOK) == rated("0", KeySource.BYOK)
 
 
 @pytest.mark.parametrize(
@@ -195,9 +203,9 @@ def test_an_amount_over_fourteen_digits_overflows(data: dict[str, object]) -> No
 
 @given(st.integers(0, 10**9), st.integers(0, 10**9))
 def test_token_prices_are_exact(input_tokens: int, output_tokens: int) -> None:
-    rated = credits_of(
+    credits = credits_of(
         service_type="llm", metadata={"input_tokens": input_tokens, "output_tokens": output_tokens}
     )
 
-    assert rated is not None
-    assert rated * 1_000 == 3 * input_tokens + 15 * output_tokens
+    assert credits is not None
+    assert credits * 1_000 == 3 * input_tokens + 15 * output_tokens
