@@ -45,17 +45,24 @@ def write_json(figures: Sequence[Figure], file: Path) -> None:
 def markdown(figures: Sequence[Figure], machine: Mapping[str, str]) -> str:
     """Write the machine, the figures and the rates behind them, as Markdown tables."""
     lines = [
-        *_rows(("", ""), machine.items()),
+        *markdown_table(("", ""), machine.items()),
         "",
         "Median of the rounds, spread least–most.",
         "",
-        *_rows((*_COLUMNS, "rounds"), ((*_cells(figure), str(len(figure.samples))) for figure in figures)),
+        *markdown_table(
+            (*_COLUMNS, "rounds"), ((*_cells(figure), str(len(figure.samples))) for figure in figures)
+        ),
         "",
         "Events a second behind the ratios, by round:",
         "",
-        *_rows(("line", "what", "by round"), _rates(figures)),
+        *markdown_table(("line", "what", "by round"), _rates(figures)),
     ]
     return "\n".join(lines) + "\n"
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Write a table as lines of Markdown."""
+    return ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)]
 
 
 def _cells(figure: Figure) -> tuple[str, ...]:
@@ -79,10 +86,6 @@ def _rates(figures: Sequence[Figure]) -> list[tuple[str, ...]]:
         for figure in figures
         for name, rates in figure.parts.items()
     ]
-
-
-def _rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    return ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)]
 
 
 def _shown(number: float) -> str:

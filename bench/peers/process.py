@@ -19,11 +19,23 @@ DATABASE_URL = "BENCH_DATABASE_URL"
 
 
 async def run_peer(name: str, count: int, *, amqp_url: str, dsn: str = "") -> dict[str, float]:
-    """Run a module of this folder as a process and wait for what it measured.
+    """Run a module of this folder as a process and wait for what it measured; see :func:`run_program`.
 
     Args:
         name: the module.
         count: how many events it handles before it ends.
+        amqp_url: the broker.
+        dsn: the database, where it needs one.
+    """
+    return await run_program(f"bench.peers.{name}", str(count), amqp_url=amqp_url, dsn=dsn)
+
+
+async def run_program(module: str, *arguments: str, amqp_url: str, dsn: str = "") -> dict[str, float]:
+    """Run a module as a process and wait for what it measured.
+
+    Args:
+        module: the module.
+        arguments: of it.
         amqp_url: the broker; passed on where other users of the machine do not see it.
         dsn: the database, where it needs one.
 
@@ -32,7 +44,7 @@ async def run_peer(name: str, count: int, *, amqp_url: str, dsn: str = "") -> di
         TimeoutError: it took longer than anything here may.
     """
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", f"bench.peers.{name}", str(count)),
+        *(sys.executable, "-m", module, *arguments),
         cwd=_ROOT,
         env=os.environ | {AMQP_URL: amqp_url, DATABASE_URL: dsn},
         stdout=asyncio.subprocess.PIPE,
@@ -45,7 +57,7 @@ async def run_peer(name: str, count: int, *, amqp_url: str, dsn: str = "") -> di
             process.kill()
             await process.wait()
     if process.returncode != 0:
-        raise RuntimeError(f"peer {name} ended with {process.returncode}")
+        raise RuntimeError(f"{module} ended with {process.returncode}")
     measured: dict[str, float] = json.loads(said)
     return measured
 
@@ -54,4 +66,9 @@ def answer(measuring: Coroutine[Any, Any, dict[str, float]]) -> None:
     """Measure with the loop the worker has, and say what came of it."""
     import uvloop  # noqa: PLC0415 - only the process of a peer needs it
 
-    sys.stdout.write(json.dumps(uvloop.run(measuring)))
+    say(uvloop.run(measuring))
+
+
+def say(measured: dict[str, float]) -> None:
+    """Say what was measured to the process that waits for it."""
+    sys.stdout.write(json.dumps(measured))
