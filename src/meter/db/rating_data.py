@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from meter.events import Usage
+
 #: Organizations whose plans are kept in memory: some 20 MB at most.
 PLANS_MAX_ORGANIZATIONS = 50_000
 
@@ -79,16 +81,17 @@ class RatingData:
         while len(self._histories) > max(PLANS_MAX_ORGANIZATIONS, len(wanted)):
             self._histories.popitem(last=False)
 
-    def plan(self, org_id: str, moment: datetime) -> Plan:
-        """Find the plan in force.
+    def plan(self, event: Usage) -> Plan:
+        """Find the plan in force when an event happened.
 
         Args:
-            org_id: an organization whose plans were learnt.
-            moment: when the usage happened.
+            event: of an organization whose plans were learnt.
 
         Returns:
             The plan; the default where no subscription was live then.
         """
-        since, plans = self._histories[org_id]
-        position = bisect_right(since, moment)
+        since, plans = self._histories[event.org_id]
+        if not since:
+            return DEFAULT_PLAN
+        position = bisect_right(since, event.occurred_at)
         return plans[position - 1] if position else DEFAULT_PLAN

@@ -52,7 +52,7 @@ def usage_columns(events: Sequence[Usage], rating: RatingData) -> tuple[list[Col
 
 
 def _rated(event: Usage, rating: RatingData) -> tuple[Rating, str | None]:
-    plan = rating.plan(event.org_id, event.occurred_at)
+    plan = rating.plan(event)
     try:
         return rate(event, rating.prices, plan), None
     except AmountOverflow:
@@ -103,7 +103,7 @@ class _Layout:
                 None if rated.markup is None else _amount(rated.markup),
                 event.request_id,
                 event.metadata,
-                event.occurred_at.isoformat(),
+                event.time,
                 refusal,
             )
         )

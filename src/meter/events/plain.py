@@ -120,6 +120,8 @@ def _flatten(event: _PlainEvent) -> Usage:
     keyed_by_id = is_event_key(event_id)
     # Newer versions of Python read 24:00 as the next day's midnight; to the contract it is no time.
     plain_time = text.encode().translate(_DIGITS_TO_ZERO) in _PLAIN_TIMES and "T24" not in text
+    if plain_time:
+        datetime.fromisoformat(text)  # raises where the calendar has no such day
     quantity, credits, api_cost, metadata = data.quantity, data.credits, data.api_cost, data.metadata
     return Usage(
         org_id,
@@ -136,7 +138,7 @@ def _flatten(event: _PlainEvent) -> Usage:
         data.request_id,
         "{}" if metadata is None else encode_plain_metadata(metadata),
         {} if metadata is None else metadata,
-        datetime.fromisoformat(text) if plain_time else moment(text),
+        text if plain_time else moment(text).isoformat(),
     )
 
 
