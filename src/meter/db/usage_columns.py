@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from meter.errors import AmountOverflow
-from meter.events import RefusalReason
+from meter.events import KeySource, RefusalReason
 from meter.rating import Rating, rate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from meter.db.rating_data import RatingData
     from meter.events import Usage
@@ -22,7 +22,13 @@ NULL: Final = "\x1e"
 #: Ends an organization's id where events are sorted: nothing that an id can hold sorts before it.
 _END_OF_ID: Final = "\x00"
 
-_TRUE, _FALSE = "t", "f"
+#: Of an event that costs more than an amount can be; never written.
+_OVERFLOWN: Final = Rating(None, KeySource.PLATFORM)
+
+_T = TypeVar("_T")
+
+#: What the events of a kind have in common, in the order of the SQL type.
+_Kind = tuple[str, str, str | None, int, KeySource, bool, bool, tuple[str, ...] | None]
 
 #: One column: an element an organization, account, kind or event.
 Column = list[str | None]
@@ -39,88 +45,91 @@ def usage_columns(events: Sequence[Usage], rating: RatingData) -> tuple[list[Col
         The fields of the SQL type ``usage_columns`` in its order, as text; and, in the order of the batch,
         the millionths of a credit that each event was rated at, None where it has no price.
     """
-    layout = _Layout()
-    credits: list[int | None] = [None] * len(events)
+    rated = [_rated(event, rating) for event in events]
     sort_keys = [event.org_id + _END_OF_ID + event.key for event in events]
     # The sort is stable: of several events with the same key the earliest stays first.
-    for index in sorted(range(len(events)), key=sort_keys.__getitem__):
-        event = events[index]
-        rated, refusal = _rated(event, rating)
-        credits[index] = rated.credits
-        layout.add(event, index + 1, rated, refusal)
-    return layout.columns(), credits
+    order = sorted(range(len(events)), key=sort_keys.__getitem__)
+    ordered = [events[index] for index in order]
+    ratings = [rated[index] for index in order]
+    accounts = _Numbers((event.org_id, event.user_id) for event in ordered)
+    organizations = _Numbers(org_id for org_id, _user in accounts.distinct)
+    kinds = _Numbers(map(_kind, ordered, ratings))
+    columns: list[Column] = [
+        list(organizations.distinct),
+        organizations.numbers,
+        [user_id for _org, user_id in accounts.distinct],
+        *map(list, zip(*map(_kind_as_text, kinds.distinct), strict=True)),
+        [str(index + 1) for index in order],
+        accounts.numbers,
+        kinds.numbers,
+        [event.key for event in ordered],
+        [event.event_id for event in ordered],
+        [_amount(rating.credits) for rating in ratings],
+        [_amount(event.api_cost) for event in ordered],
+        [_amount(rating.markup) for rating in ratings],
+        [event.request_id for event in ordered],
+        [event.metadata for event in ordered],
+        [event.time for event in ordered],
+        [RefusalReason.AMOUNT_OVERFLOW.value if rating is _OVERFLOWN else None for rating in ratings],
+    ]
+    return columns, [rating.credits for rating in rated]
 
 
-def _rated(event: Usage, rating: RatingData) -> tuple[Rating, str | None]:
-    plan = rating.plan(event)
+def _rated(event: Usage, rating: RatingData) -> Rating:
     try:
-        return rate(event, rating.prices, plan), None
+        return rate(event, rating.prices, rating.plan(event))
     except AmountOverflow:
         # Whether it is a duplicate of something that fitted once is for the database to say.
-        key_source = event.key_source or plan.default_key_source
-        return Rating(None, key_source), RefusalReason.AMOUNT_OVERFLOW.value
+        return _OVERFLOWN
 
 
-class _Layout:
-    """The columns while they grow."""
+class _Numbers(Generic[_T]):
+    """What is distinct among many, and for each its number, from 1, as text."""
 
-    __slots__ = ("_accounts", "_events", "_kinds", "_orgs")
+    __slots__ = ("distinct", "numbers")
 
-    def __init__(self) -> None:
-        self._orgs: dict[str, str] = {}
-        self._accounts: dict[tuple[str, str], str] = {}
-        self._kinds: dict[tuple[str | None, ...], str] = {}
-        self._events: list[tuple[str | None, ...]] = []
-
-    def add(self, event: Usage, position: int, rated: Rating, refusal: str | None) -> None:
-        account = (event.org_id, event.user_id)
-        account_no = self._accounts.get(account)
-        if account_no is None:
-            self._orgs.setdefault(event.org_id, str(len(self._orgs) + 1))
-            account_no = self._accounts[account] = str(len(self._accounts) + 1)
-        kind = (
-            event.source,
-            event.service_type,
-            event.service_name,
-            _amount(event.quantity),
-            rated.key_source.value,
-            _FALSE if event.credits is None else _TRUE,
-            _FALSE if event.key_source is None else _TRUE,
-            None if event.folded is None else _array_literal(event.folded),
-        )
-        kind_no = self._kinds.get(kind)
-        if kind_no is None:
-            kind_no = self._kinds[kind] = str(len(self._kinds) + 1)
-        self._events.append(
-            (
-                str(position),
-                account_no,
-                kind_no,
-                event.key,
-                event.event_id,
-                None if rated.credits is None else _amount(rated.credits),
-                None if event.api_cost is None else _amount(event.api_cost),
-                None if rated.markup is None else _amount(rated.markup),
-                event.request_id,
-                event.metadata,
-                event.time,
-                refusal,
-            )
-        )
-
-    def columns(self) -> list[Column]:
-        orgs = self._orgs
-        return [
-            list(orgs),
-            [orgs[org_id] for org_id, _user in self._accounts],
-            [user_id for _org, user_id in self._accounts],
-            *map(list, zip(*self._kinds, strict=True)),
-            *map(list, zip(*self._events, strict=True)),
+    def __init__(self, elements: Iterable[_T]) -> None:
+        numbers: dict[_T, str] = {}
+        known = numbers.get
+        self.numbers: list[str | None] = [
+            known(element) or numbers.setdefault(element, str(len(numbers) + 1)) for element in elements
         ]
+        self.distinct: list[_T] = list(numbers)
 
 
-def _amount(millionths: int) -> str:
-    return f"{millionths}e-6"
+def _kind(event: Usage, rating: Rating) -> _Kind:
+    return (
+        event.source,
+        event.service_type,
+        event.service_name,
+        event.quantity,
+        event.key_source or rating.key_source,
+        event.credits is not None,
+        event.key_source is not None,
+        event.folded,
+    )
+
+
+def _kind_as_text(kind: _Kind) -> tuple[str | None, ...]:
+    source, service_type, service_name, quantity, key_source, credits_given, key_source_given, folded = kind
+    return (
+        source,
+        service_type,
+        service_name,
+        _amount(quantity),
+        key_source,
+        _boolean(credits_given),
+        _boolean(key_source_given),
+        None if folded is None else _array_literal(folded),
+    )
+
+
+def _amount(millionths: int | None) -> str | None:
+    return None if millionths is None else f"{millionths}e-6"
+
+
+def _boolean(value: bool) -> str:
+    return "t" if value else "f"
 
 
 def _array_literal(names: Sequence[str]) -> str:
