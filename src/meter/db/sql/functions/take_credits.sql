@@ -68,6 +68,8 @@ begin
         select 1 from organizations organization
         where organization.status = 'closed' and organization.id = any (org_ids)
           and not short[array_position(org_ids, organization.id)]
+          and exists (select 1 from unnest(account_orgs, totals) as account (org, total)
+                      where account.total is not null and org_ids[account.org] = organization.id)
     ) then
         raise exception 'an account is not what was predicted' using errcode = 'MT010';
     end if;
