@@ -58,6 +58,16 @@ def state_of(model: Model) -> str:
     return "\n".join(sorted(line for each in model.organizations.values() for line in _lines(each)))
 
 
+def differences(found: str, expected: str) -> list[str]:
+    """The lines that only one of both has."""
+    if found == expected:
+        return []
+    database, model = set(found.split("\n")), set(expected.split("\n"))
+    return [f"database: {line}" for line in sorted(database - model)] + [
+        f"model: {line}" for line in sorted(model - database)
+    ]
+
+
 def _lines(organization: Organization) -> Iterator[str]:
     org_id = organization.org_id
     allocations = organization.allocations

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 )
 from tests.settlement_database import SettlingDatabase
 from tests.settlement_model import Event, Model
-from tests.settlement_state import state_of
+from tests.settlement_state import differences, state_of
 from tests.settlement_steps import (
     Allocate,
     Close,
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 #: Enough to meet every mutation of the SQL that tests/mutations knows; METER_TEST_EXAMPLES asks for more.
 EXAMPLES = 500
 STEPS = 15
+#: Finding the smallest example takes minutes; METER_TEST_SHRINK=0 is for who only asks whether there is any.
+PHASES = (Phase.generate,) if os.environ.get("METER_TEST_SHRINK") == "0" else tuple(Phase)
 
 #: Few of each, so that events meet: in a batch, in a pool, in an allocation.
 ORGANIZATIONS = ["a", "b"]
@@ -265,12 +267,14 @@ class Settling(RuleBasedStateMachine):
                 return
         one_by_one = self.model.copy()
         expected = [step.on_model(one_by_one) for step in steps]
-        assert (answers, self.found.split("\n")) == (expected, state_of(one_by_one).split("\n")), steps
+        different = differences(self.found, state_of(one_by_one))
+        pytest.fail(f"{steps}\nanswered {answers}\nin order {expected}\n" + "\n".join(different))
 
     @invariant()
     def database_equals_model(self) -> None:
         if self.found:
-            assert self.found.split("\n") == state_of(self.model).split("\n"), self.latest
+            different = differences(self.found, state_of(self.model))
+            assert different == [], f"{self.latest}\n" + "\n".join(different)
 
     def teardown(self) -> None:
         # An allocation that became active after its time had come must not be found due by the next example.
@@ -292,6 +296,7 @@ def test_the_database_settles_as_the_model_does(settling: type[Settling]) -> Non
         settings=settings(
             max_examples=int(os.environ.get("METER_TEST_EXAMPLES", EXAMPLES)),
             stateful_step_count=STEPS,
+            phases=PHASES,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
