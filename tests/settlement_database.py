@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING
 import asyncpg
 from tests.settlement_model import FUNDING_STEP
 from tests.settlement_state import STATE
+from tests.settlement_steps import Client
+
+from meter.db.pool import open_pool
+from meter.db.settlement import Settlement
 
 if TYPE_CHECKING:
     from tests.settlement_steps import Step
@@ -27,6 +31,8 @@ class SettlingDatabase:
     """A database of its own, with connections enough for steps at the same time."""
 
     watcher: asyncpg.Connection
+    worker: Settlement
+    pool: asyncpg.Pool
     connections: list[asyncpg.Connection]
 
     @classmethod
@@ -44,11 +50,13 @@ class SettlingDatabase:
             from unnest(array[0, 1, 1000000, 2500000, 7000000]) as credits
             """
         )
-        return cls(opened[0], opened[1:])
+        pool = await open_pool(dsn, "meter_worker", max_connections=_CONNECTIONS)
+        return cls(opened[0], Settlement(pool), pool, opened[1:])
 
     async def close(self) -> None:
         for connection in [self.watcher, *self.connections]:
             await connection.close()
+        await self.pool.close()
 
     async def do(self, step: Step, org_ids: list[str]) -> tuple[object, str]:
         """Do one step.
@@ -56,7 +64,9 @@ class SettlingDatabase:
         Returns:
             Its answer, and the state of the organizations after it.
         """
-        return await _answer(step, self.watcher), await self.watcher.fetchval(STATE, org_ids)
+        return await _answer(step, Client(self.watcher, self.worker)), await self.watcher.fetchval(
+            STATE, org_ids
+        )
 
     async def do_at_the_same_time(self, steps: list[Step], org_ids: list[str]) -> tuple[list[object], str]:
         """Do steps in transactions that overlap: the first commits once the others wait or are done.
@@ -68,9 +78,9 @@ class SettlingDatabase:
         transaction = first.transaction()
         await transaction.start()
         running: list[asyncio.Task[object]] = []
-        answers = [await _answer(steps[0], first)]
+        answers = [await _answer(steps[0], Client(first, self.worker))]
         for step, connection in zip(steps[1:], others, strict=False):
-            running.append(asyncio.create_task(_answer(step, connection)))
+            running.append(asyncio.create_task(_answer(step, Client(connection, self.worker))))
             await self._until_done_or_waiting(running)
         await transaction.commit()
         answers += await asyncio.gather(*running)
@@ -82,9 +92,9 @@ class SettlingDatabase:
                 pass
 
 
-async def _answer(step: Step, connection: asyncpg.Connection) -> object:
+async def _answer(step: Step, client: Client) -> object:
     try:
-        return await step.on_database(connection)
+        return await step.on_database(client)
     except asyncpg.PostgresError as error:
         if not (error.sqlstate or "").startswith("MT"):
             raise

@@ -11,12 +11,24 @@ from typing import TYPE_CHECKING, Protocol
 import asyncpg
 from tests.settlement_model import Allocation, Event, Organization
 
-from meter.events import event_key
+from meter.events import Usage, event_key
 
 if TYPE_CHECKING:
     from tests.settlement_model import Model
 
-HAPPENED_AT = "2026-01-01T00:00:00Z"
+    from meter.db.settlement import Settlement
+
+HAPPENED_AT = "2026-01-01T00:00:00+00:00"
+#: Of the service that is rated beyond what can be charged.
+TOO_MANY = 99_999_999_999_999 * 1_000_000
+
+
+@dataclass(frozen=True)
+class Client:
+    """Who does a step: a connection of people, or the gateway of a worker with its own connections."""
+
+    connection: asyncpg.Connection
+    worker: Settlement
 
 
 class Step(Protocol):
@@ -24,7 +36,7 @@ class Step(Protocol):
 
     def on_model(self, model: Model) -> object: ...
 
-    async def on_database(self, connection: asyncpg.Connection) -> object: ...
+    async def on_database(self, client: Client) -> object: ...
 
 
 def numeric(credits: int) -> Decimal:
@@ -48,8 +60,8 @@ class Found:
         organization.allocations["u"] = Allocation(self.credits, reset_period="daily")
         return self.terms.on_model(model)
 
-    async def on_database(self, connection: asyncpg.Connection) -> object:
-        await connection.fetchval(
+    async def on_database(self, client: Client) -> object:
+        await client.connection.fetchval(
             """
             select create_organization($1), add_credits_to_pool($1, $2),
                    allocate_credits_to_user($1, 'u', $2, p_reset_period => 'daily')
@@ -57,7 +69,7 @@ class Found:
             self.org_id,
             numeric(self.credits),
         )
-        return await self.terms.on_database(connection)
+        return await self.terms.on_database(client)
 
 
 @dataclass(frozen=True)
@@ -69,8 +81,8 @@ class Settle:
     def on_model(self, model: Model) -> object:
         return model.settle(self.batch)
 
-    async def on_database(self, connection: asyncpg.Connection) -> object:
-        answers = await connection.fetch(
+    async def on_database(self, client: Client) -> object:
+        answers = await client.connection.fetch(
             "select pos, outcome, reason, credits from settle_usage($1)",
             json.dumps([_published(event) for event in self.batch]),
         )
@@ -78,17 +90,24 @@ class Settle:
         return [(row["outcome"], row["reason"], millionths(row["credits"])) for row in answers]
 
 
-def _published(event: Event) -> dict[str, object]:
-    happened_at = HAPPENED_AT
+def _time(event: Event) -> str:
     if event.refusal == "future_time":
-        happened_at = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        return (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    return HAPPENED_AT
+
+
+def _quantity(event: Event) -> int:
+    return TOO_MANY if event.refusal == "amount_overflow" else 1_000_000
+
+
+def _published(event: Event) -> dict[str, object]:
     return {
         "org_id": event.org_id,
         "event_key": event.key,
         "source": event.source,
         "user_id": event.user_id,
         "service_type": event.service,
-        "quantity": "1",
+        "quantity": str(numeric(_quantity(event))),
         "credits": None if event.credits is None else str(numeric(event.credits)),
         "credits_given": event.given,
         "key_source": "platform",
@@ -96,9 +115,49 @@ def _published(event: Event) -> dict[str, object]:
         "request_id": event.request_id,
         "metadata": {"unknown": 1} if event.extended else {},
         "folded": ["unknown"] if event.extended else None,
-        "occurred_at": happened_at,
+        "occurred_at": _time(event),
         "refusal": None if event.refusal == "future_time" else event.refusal,
     }
+
+
+@dataclass(frozen=True)
+class SettleByWorker:
+    """A batch as the worker has it: rated by the price book, and sent as columns."""
+
+    batch: tuple[Event, ...]
+
+    def on_model(self, model: Model) -> object:
+        return model.settle(tuple(_rated_now(event) for event in self.batch))
+
+    async def on_database(self, client: Client) -> object:
+        settled = await client.worker.settle([_usage(event) for event in self.batch])
+        return [(each.outcome.value, each.reason, each.credits) for each in settled]
+
+
+def _rated_now(event: Event) -> Event:
+    name, _, price = event.service.partition("-")
+    return replace(event, credits=int(price)) if name == "costs" else event
+
+
+def _usage(event: Event) -> Usage:
+    return Usage(
+        org_id=event.org_id,
+        key=event.key,
+        event_id=None,
+        source=event.source,
+        user_id=event.user_id,
+        service_type=event.service,
+        service_name=None,
+        quantity=_quantity(event),
+        credits=event.credits if event.given else None,
+        api_cost=None,
+        key_source=None,
+        request_id=event.request_id,
+        metadata='{"unknown":1}' if event.extended else "{}",
+        numbers={},
+        time=_time(event),
+        folded=("unknown",) if event.extended else None,
+    )
 
 
 @dataclass(frozen=True)
@@ -113,8 +172,8 @@ class TopUp:
         organization.total += self.credits
         return organization.request_funding()
 
-    async def on_database(self, connection: asyncpg.Connection) -> object:
-        return await connection.fetchval(
+    async def on_database(self, client: Client) -> object:
+        return await client.connection.fetchval(
             "select funded_events from add_credits_to_pool($1, $2)", self.org_id, numeric(self.credits)
         )
 
@@ -149,8 +208,8 @@ class Allocate:
             return "MT009"
         return organization.request_funding()
 
-    async def on_database(self, connection: asyncpg.Connection) -> object:
-        return await connection.fetchval(
+    async def on_database(self, client: Client) -> object:
+        return await client.connection.fetchval(
             """
             select funded_events
             from allocate_credits_to_user($1, $2, $3, p_is_active => $4, p_reset_period => $5)
@@ -178,8 +237,8 @@ class SetTerms:
         organization.allow_overage, organization.overage_limit = self.allow_overage, self.overage_limit
         return organization.request_funding()
 
-    async def on_database(self, connection: asyncpg.Connection) -> object:
-        return await connection.fetchval(
+    async def on_database(self, client: Client) -> object:
+        return await client.connection.fetchval(
             "select set_pool_terms($1, $2, $3, $4)",
             self.org_id,
             self.allocation_required,
@@ -197,8 +256,8 @@ class Close:
         was_open, organization.closed = not organization.closed, True
         return was_open
 
-    async def on_database(self, connection: asyncpg.Connection) -> object:
-        return await connection.fetchval("select close_organization($1)", self.org_id)
+    async def on_database(self, client: Client) -> object:
+        return await client.connection.fetchval("select close_organization($1)", self.org_id)
 
 
 @dataclass(frozen=True)
@@ -211,8 +270,8 @@ class GoOnFunding:
     def on_model(self, model: Model) -> object:
         return model.organizations[self.org_id].fund(self.limit)
 
-    async def on_database(self, connection: asyncpg.Connection) -> object:
-        return await connection.fetchval("select fund_open_usage($1, $2)", self.org_id, self.limit)
+    async def on_database(self, client: Client) -> object:
+        return await client.connection.fetchval("select fund_open_usage($1, $2)", self.org_id, self.limit)
 
 
 @dataclass(frozen=True)
@@ -228,8 +287,8 @@ class Reset:
                 allocations[user_id] = replace(allocations[user_id], due=True)
         return sum(organization.reset() for organization in model.organizations.values())
 
-    async def on_database(self, connection: asyncpg.Connection) -> object:
-        await connection.execute(
+    async def on_database(self, client: Client) -> object:
+        await client.connection.execute(
             """
             update user_credit_allocations allocation
             set next_reset_date = now() - interval '3 months'
@@ -240,7 +299,7 @@ class Reset:
             [org_id for org_id, _ in self.accounts],
             [user_id for _, user_id in self.accounts],
         )
-        return await connection.fetchval("select reset_allocations()")
+        return await client.connection.fetchval("select reset_allocations()")
 
 
 @dataclass(frozen=True)
@@ -263,14 +322,14 @@ class Deduct:
         organization.settle(event)
         return True, (key, outcome, self.credits, False), (key, outcome, self.credits, True)
 
-    async def on_database(self, connection: asyncpg.Connection) -> object:
+    async def on_database(self, client: Client) -> object:
         asked = (self.org_id, self.user_id, numeric(self.credits))
-        sufficient = await connection.fetchval("select has_sufficient_credits($1, $2, $3)", *asked)
+        sufficient = await client.connection.fetchval("select has_sufficient_credits($1, $2, $3)", *asked)
         answers: list[object] = []
         for _ in range(2):
             call = "select * from deduct_credits($1, $2, $3, 'llm', p_event_id => $4, p_source => 'hand')"
             try:
-                row = await connection.fetchrow(call, *asked, self.event_id)
+                row = await client.connection.fetchrow(call, *asked, self.event_id)
             except asyncpg.PostgresError as refusal:
                 return sufficient, refusal.sqlstate
             answers.append(

@@ -33,6 +33,7 @@ from tests.settlement_steps import (
     Reset,
     SetTerms,
     Settle,
+    SettleByWorker,
     TopUp,
 )
 
@@ -176,8 +177,8 @@ class Settling(RuleBasedStateMachine):
         self.both(Settle(self.batch(drafted)))
 
     @rule(drafted=drafts)
-    def settle_another_batch(self, drafted: list[Draft]) -> None:
-        self.both(Settle(self.batch(drafted)))
+    def settle_a_batch_of_the_worker(self, drafted: list[Draft]) -> None:
+        self.both(SettleByWorker(self.batch(drafted)))
 
     @rule(org=orgs, credits=amounts)
     def top_up(self, org: str, credits: int) -> None:
@@ -227,7 +228,7 @@ class Settling(RuleBasedStateMachine):
     def settle_batches_at_the_same_time(
         self, held: list[Draft], batches: list[list[Draft]], credits: tuple[str, int] | None
     ) -> None:
-        steps: list[Step] = [Settle(self.batch(drafted)) for drafted in [held, *batches]]
+        steps: list[Step] = [Settle(self.batch(held)), *self.workers(batches)]
         if credits is not None:
             steps.append(TopUp(self.prefix + credits[0], credits[1]))
         self.at_the_same_time(steps)
@@ -250,7 +251,10 @@ class Settling(RuleBasedStateMachine):
             "terms": SetTerms(org_id, credits > 5_000_000, credits < 5_000_000, credits),
             "top up": TopUp(org_id, credits),
         }
-        self.at_the_same_time([first[change], *(Settle(self.batch(drafted)) for drafted in batches)])
+        self.at_the_same_time([first[change], *self.workers(batches)])
+
+    def workers(self, batches: list[list[Draft]]) -> list[Step]:
+        return [SettleByWorker(self.batch(drafted)) for drafted in batches]
 
     def at_the_same_time(self, steps: list[Step]) -> None:
         """Any answers and balances will do that the steps give in some order, one after the other."""
