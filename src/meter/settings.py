@@ -47,14 +47,15 @@ class Settings(BaseSettings):
     worker_host: str = "127.0.0.1"
     worker_port: int = Field(default=9465, ge=0, le=65535)
 
-    #: Events settled in one transaction.
-    batch_max_events: int = Field(default=2_000, ge=1, le=10_000)
-    #: How long an event waits for company, in milliseconds.
-    batch_max_wait_ms: int = Field(default=50, ge=0, le=10_000)
+    #: Events settled in one transaction at the most, reached only when the worker is behind.
+    batch_max_events: int = Field(default=4_000, ge=1, le=10_000)
+    #: How long an event waits for company while others are being settled, in milliseconds.
+    batch_max_wait_ms: int = Field(default=20, ge=0, le=10_000)
     #: Transactions in flight at once.
     settle_connections: int = Field(default=2, ge=1, le=16)
-    #: How many events and bytes the worker holds unacknowledged, about.
-    prefetch_events: int = Field(default=8_000, ge=1)
+    #: How many events and bytes the worker holds unacknowledged, about: the batches that are being settled,
+    #: the one that is formed, and as much on its way.
+    prefetch_events: int = Field(default=16_000, ge=1)
     prefetch_bytes: int = Field(default=64 * 1024 * 1024, ge=1024 * 1024)
 
     #: Who may issue bearer tokens, for whom, and the file with the issuer's public keys (a JWK set).

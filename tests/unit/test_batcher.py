@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 LONG_MS = 60_000
 
 
-def _ignore(_events: int, _size: int) -> None:
+def _ignore(_messages: int, _events: int, _size: int) -> None:
     pass
+
+
+def _batcher(max_events: int, max_wait_ms: int = LONG_MS, at_once: int = 2) -> Batcher:
+    return Batcher(max_events, max_wait_ms, at_once, _ignore)
 
 
 def _single(tag: int) -> Delivery:
@@ -36,14 +40,14 @@ def _tags(batch: Batch | None) -> list[int]:
 
 
 async def test_a_batch_goes_out_at_once_while_nothing_is_being_settled() -> None:
-    batcher = Batcher(100, LONG_MS, _ignore)
+    batcher = _batcher(100)
     batcher.extend([_single(1)])
     batcher.extend([_single(2)])
     assert _tags(await batcher.next_batch()) == [1, 2]
 
 
-async def test_a_batch_waits_to_be_filled_while_another_is_being_settled() -> None:
-    batcher = Batcher(3, LONG_MS, _ignore)
+async def test_a_full_batch_goes_out_beside_another() -> None:
+    batcher = _batcher(3)
     batcher.extend([_single(1)])
     await batcher.next_batch()
     second = asyncio.ensure_future(batcher.next_batch())
@@ -55,7 +59,7 @@ async def test_a_batch_waits_to_be_filled_while_another_is_being_settled() -> No
 
 
 async def test_a_waiting_batch_goes_out_when_nothing_is_being_settled_any_more() -> None:
-    batcher = Batcher(100, LONG_MS, _ignore)
+    batcher = _batcher(100)
     batcher.extend([_single(1)])
     await batcher.next_batch()
     batcher.extend([_single(2)])
@@ -67,27 +71,58 @@ async def test_a_waiting_batch_goes_out_when_nothing_is_being_settled_any_more()
 
 
 async def test_a_batch_does_not_wait_longer_than_it_may() -> None:
-    batcher = Batcher(100, 1, _ignore)
+    batcher = _batcher(100, max_wait_ms=1)
     batcher.extend([_single(1)])
     await batcher.next_batch()
     batcher.extend([_single(2)])
     assert _tags(await batcher.next_batch()) == [2]
 
 
+async def test_while_as_many_are_settled_as_may_be_a_batch_grows_until_one_is_done() -> None:
+    batcher = _batcher(100, max_wait_ms=0, at_once=1)
+    batcher.extend([_single(1)])
+    await batcher.next_batch()
+    second = asyncio.ensure_future(batcher.next_batch())
+    for tag in (2, 3, 4):
+        batcher.extend([_single(tag)])
+        await asyncio.wait([second], timeout=0.01)
+        assert not second.done()
+    batcher.settled()
+    assert _tags(await second) == [2, 3, 4]
+
+
+async def test_a_batch_that_is_worth_it_goes_out_beside_another() -> None:
+    batcher = _batcher(4_000)
+    batcher.extend([_single(1)])
+    await batcher.next_batch()
+    batcher.extend([_batch_of(2, 499)])
+    second = asyncio.ensure_future(batcher.next_batch())
+    await asyncio.wait([second], timeout=0.1)
+    assert not second.done()
+    batcher.extend([_single(3)])
+    assert _tags(await second) == [2, 3]
+
+
+async def test_what_is_there_is_taken_as_far_as_a_batch_may_hold_it() -> None:
+    batcher = _batcher(1_200)
+    batcher.extend([_single(tag) for tag in range(1, 1_501)])
+    assert _tags(await batcher.next_batch()) == list(range(1, 1_201))
+
+
 async def test_a_message_is_never_split_over_two_batches() -> None:
-    batcher = Batcher(100, LONG_MS, _ignore)
+    batcher = _batcher(100)
     for tag in (1, 2, 3):
         batcher.extend([_batch_of(tag, 40)])
     first = await batcher.next_batch()
     assert first is not None
     assert _tags(first) == [1, 2]
-    assert len(list(first.events())) == 80
+    assert len(first.events) == 80
     batcher.settled()
     assert _tags(await batcher.next_batch()) == [3]
 
 
 async def test_a_message_with_more_events_than_a_batch_may_have_goes_alone() -> None:
-    batcher = Batcher(10, LONG_MS, _ignore)
+    batcher = _batcher(10)
     batcher.extend([_single(1)])
     batcher.extend([_batch_of(2, 25)])
     batcher.extend([_single(3)])
@@ -99,26 +134,27 @@ async def test_a_message_with_more_events_than_a_batch_may_have_goes_alone() -> 
 
 
 async def test_what_cannot_be_read_travels_with_its_batch() -> None:
-    batcher = Batcher(100, LONG_MS, _ignore)
+    batcher = _batcher(100)
     batcher.extend([Delivery(1, b"not json", CONTENT_TYPE_EVENT)])
     batcher.extend([_single(2)])
     batch = await batcher.next_batch()
     assert batch is not None
     assert [len(message.decoded.refusals) for message in batch.messages] == [1, 0]
-    assert len(list(batch.events())) == 1
+    assert len(batch.events) == 1
+    assert batch.weight == 2
 
 
 async def test_every_decoded_message_is_reported_with_its_events_and_its_bytes() -> None:
-    seen: list[tuple[int, int]] = []
-    batcher = Batcher(100, LONG_MS, lambda events, size: seen.append((events, size)))
-    delivery = _batch_of(1, 7)
-    batcher.extend([delivery])
+    seen: list[tuple[int, int, int]] = []
+    batcher = Batcher(100, LONG_MS, 2, lambda *told: seen.append(told))
+    deliveries = [_batch_of(1, 7), _single(2), _batch_of(3, 95)]
+    batcher.extend(deliveries)
     await batcher.next_batch()
-    assert seen == [(7, len(delivery.body))]
+    assert tuple(map(sum, zip(*seen, strict=True))) == (3, 103, sum(len(one.body) for one in deliveries))
 
 
 async def test_a_closed_batcher_hands_out_what_it_has_and_then_nothing() -> None:
-    batcher = Batcher(2, LONG_MS, _ignore)
+    batcher = _batcher(2)
     for tag in (1, 2, 3):
         batcher.extend([_single(tag)])
     batcher.close()
@@ -128,7 +164,7 @@ async def test_a_closed_batcher_hands_out_what_it_has_and_then_nothing() -> None
 
 
 async def test_closing_wakes_everyone_who_waits_for_a_batch() -> None:
-    batcher = Batcher(2, LONG_MS, _ignore)
+    batcher = _batcher(2)
     waiting = [asyncio.ensure_future(batcher.next_batch()) for _ in range(3)]
     await asyncio.sleep(0)
     batcher.close()

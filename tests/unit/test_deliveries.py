@@ -1,17 +1,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.malformed import body
 
-from meter.consumers.batcher import Message
+from meter.consumers.batcher import decoded_message
 from meter.consumers.dead_letters import dead_letters_of
 from meter.consumers.deliveries import Delivery
 from meter.db.outcomes import Outcome, SettledEvent
-from meter.events import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT, decode_message
+from meter.events import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +28,7 @@ def test_a_delivery_was_first_seen_when_it_came_or_for_a_repeated_one_when_publi
 
 
 def _letters(content: bytes, content_type: str, outcomes: Sequence[SettledEvent]) -> list[tuple[str, bytes]]:
-    delivery = Delivery(1, content, content_type)
-    message = Message(delivery, decode_message(content, content_type))
+    message = decoded_message(Delivery(1, content, content_type))
     remaining = iter([*outcomes, _settled(Outcome.CHARGED)])
     letters = dead_letters_of(message, remaining)
     assert len(list(remaining)) == 1, "it takes the outcomes of its own events and no more"
@@ -38,7 +36,7 @@ def _letters(content: bytes, content_type: str, outcomes: Sequence[SettledEvent]
 
 
 def _settled(outcome: Outcome, reason: str | None = None) -> SettledEvent:
-    return SettledEvent(outcome, reason, Decimal(0))
+    return SettledEvent(outcome, reason, 0)
 
 
 @pytest.mark.parametrize(

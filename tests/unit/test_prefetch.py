@@ -12,7 +12,7 @@ MIB = 1024 * 1024
 def _feed(prefetch: Prefetch, messages: int, events: int, size: int) -> list[int]:
     changes = []
     for _ in range(messages):
-        prefetch.observe(events, size)
+        prefetch.observe(1, events, size)
         changed = prefetch.change()
         if changed is not None:
             changes.append(changed)
@@ -67,7 +67,7 @@ def test_one_large_message_among_many_small_ones_does_not_make_it_waver() -> Non
     _feed(prefetch, 1_000, 1, 300)
     changes = []
     for number in range(50_000):
-        prefetch.observe(1, MIB if number % 1_000 == 0 else 300)
+        prefetch.observe(1, 1, MIB if number % 1_000 == 0 else 300)
         changed = prefetch.change()
         if changed is not None:
             changes.append(changed)
@@ -85,7 +85,7 @@ def test_it_always_is_a_count_the_broker_takes_and_changes_by_a_factor(
     prefetch = Prefetch(max_events, max_bytes)
     for events, size in messages:
         before = prefetch.count
-        prefetch.observe(events, size)
+        prefetch.observe(1, events, size)
         changed = prefetch.change()
         assert 1 <= prefetch.count <= PREFETCH_MAX
         if changed is None:

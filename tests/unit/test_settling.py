@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from hypothesis import given
@@ -15,11 +14,11 @@ from meter.events import CONTENT_TYPE_EVENT, decode_message
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from meter.events import UsageEvent
+    from meter.events import Usage
 
-_CHARGED = SettledEvent(Outcome.CHARGED, None, Decimal(10))
-_REFUSED = SettledEvent(Outcome.REFUSED, "not_settleable", Decimal(0))
-EVENTS = [decode_message(body("acme", number), CONTENT_TYPE_EVENT).events[0].event for number in range(64)]
+_CHARGED = SettledEvent(Outcome.CHARGED, None, 10_000_000)
+_REFUSED = SettledEvent(Outcome.REFUSED, "not_settleable", 0)
+EVENTS = [decode_message(body("acme", number), CONTENT_TYPE_EVENT).events[0] for number in range(64)]
 
 
 class Book:
@@ -31,7 +30,7 @@ class Book:
         self._poison = poison
         self._failures = failures or []
 
-    async def settle(self, events: Sequence[UsageEvent]) -> list[SettledEvent]:
+    async def settle(self, events: Sequence[Usage]) -> list[SettledEvent]:
         self.calls += 1
         if self._failures:
             raise self._failures.pop()
@@ -62,7 +61,7 @@ async def test_an_outage_is_waited_out_and_costs_no_event() -> None:
     troubles: list[str | None] = []
 
     class Watched(Book):
-        async def settle(self, events: Sequence[UsageEvent]) -> list[SettledEvent]:
+        async def settle(self, events: Sequence[Usage]) -> list[SettledEvent]:
             troubles.append(database.trouble)
             return await super().settle(events)
 

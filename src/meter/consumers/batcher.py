@@ -3,81 +3,104 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from meter.events import Decoded, decode_message
+import msgspec
+
+from meter.consumers.deliveries import Delivery  # noqa: TC001 - msgspec reads the annotations
+from meter.events import Decoded, Usage, decode_message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
-    from meter.consumers.deliveries import Delivery
-    from meter.events import DecodedEvent
-
-#: Events decoded before others get a turn: about 10 ms, so that heartbeats and answers are not held up.
-_DECODE_SLICE_EVENTS = 250
+#: Decoding goes on for so long before others get a turn, so that heartbeats and answers are not held up.
+_DECODE_SLICE_S = 0.01
+#: A batch of so many events is worth a transaction of its own while others are being settled: fewer cost the
+#: database half as much again an event.
+_WORTHWHILE_EVENTS = 500
 _MS = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A delivery and what it holds."""
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """A delivery and what it holds.
+
+    Attributes:
+        delivery: as it came.
+        decoded: its body.
+        weight: what it counts towards a full batch: its events and refusals.
+    """
 
     delivery: Delivery
     decoded: Decoded
-
-    @property
-    def weight(self) -> int:
-        """What it counts towards a full batch: its events and refusals."""
-        return len(self.decoded.events) + len(self.decoded.refusals)
+    weight: int
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Messages that are settled in one transaction."""
+def decoded_message(delivery: Delivery) -> Message:
+    """Decode a delivery.
 
-    messages: tuple[Message, ...]
-
-    def events(self) -> Iterator[DecodedEvent]:
-        """Every event of the batch, in order."""
-        return (event for message in self.messages for event in message.decoded.events)
+    Args:
+        delivery: as it came.
+    """
+    decoded = decode_message(delivery.body, delivery.content_type)
+    return Message(delivery, decoded, len(decoded.events) + len(decoded.refusals))
 
 
 @dataclass(slots=True)
-class _Forming:
-    """A batch on its way: its weight is kept beside it, for it grows by thousands of small messages."""
+class Batch:
+    """Messages that are settled in one transaction.
+
+    Attributes:
+        messages: in the order in which they were delivered.
+        events: of all of them, in order.
+        weight: of all of them.
+    """
 
     messages: list[Message] = field(default_factory=list)
+    events: list[Usage] = field(default_factory=list)
     weight: int = 0
+
+    def add(self, message: Message) -> None:
+        """Take in one more message."""
+        self.messages.append(message)
+        self.events += message.decoded.events
+        self.weight += message.weight
 
 
 class Batcher:
     """Collects deliveries and hands them out in batches.
 
-    While nothing is being settled a batch goes out with whatever is there; else it waits, a little, to be
-    filled. A message is never split over two batches. Messages are decoded only when a batch takes them, so
-    at most one batch's worth of events exists beside those being settled; what waits here is bounded by the
-    prefetch and by the allowance.
+    A batch goes out at once while nothing is being settled. While as many batches are being settled as may
+    be, it grows until one of them is done. In between it goes out when it is worth a transaction, or has
+    waited for long enough. So nothing waits when little comes, and batches are large when much does.
+
+    A message is never split over two batches. One batch is decoded ahead, no more: what waits here is bounded
+    by the prefetch and by the allowance.
     """
 
-    def __init__(self, max_events: int, max_wait_ms: int, decoded: Callable[[int, int], None]) -> None:
+    def __init__(
+        self, max_events: int, max_wait_ms: int, at_once: int, decoded: Callable[[int, int, int], None]
+    ) -> None:
         """Begin empty.
 
         Args:
             max_events: events of a batch; one message with more makes a batch of its own.
-            max_wait_ms: how long a batch waits to be filled, in milliseconds.
-            decoded: told of every message that was decoded: its weight, and its size in bytes.
+            max_wait_ms: how long a batch waits to be worth a transaction, in milliseconds.
+            at_once: how many batches may be out.
+            decoded: told of messages that were decoded: how many, their events and refusals, their bytes.
         """
         self._max_events = max_events
         self._max_wait_s = max_wait_ms / _MS
+        self._at_once = at_once
         self._decoded = decoded
         self._waiting: deque[Delivery] = deque()
         #: Decoded already, but too large for the batch it was decoded for.
         self._left_over: Message | None = None
         self._changed = asyncio.Event()
         self._forming = asyncio.Lock()
-        self._settling = 0
+        self._out = 0
         self._closed = False
 
     def extend(self, deliveries: Sequence[Delivery]) -> None:
@@ -86,13 +109,13 @@ class Batcher:
         self._changed.set()
 
     def close(self) -> None:
-        """Take in nothing more: what is here goes out at once, and then None."""
+        """Take in nothing more: what is here goes out as soon as it may, and then None."""
         self._closed = True
         self._changed.set()
 
     def settled(self) -> None:
         """Note that a batch handed out needs nothing more."""
-        self._settling -= 1
+        self._out -= 1
         self._changed.set()
 
     async def next_batch(self) -> Batch | None:
@@ -104,44 +127,52 @@ class Batcher:
         async with self._forming:
             while not (self._waiting or self._left_over or self._closed):
                 await self._change()
-            forming = _Forming()
+            batch = Batch()
             deadline = asyncio.get_running_loop().time() + self._max_wait_s
-            while not await self._fill(forming):
-                if self._closed or not self._settling or not await self._change_before(deadline):
-                    break
-            if not forming.messages:
+            while not await self._is_ready(batch, deadline):
+                pass
+            if not batch.messages:
                 return None
-            self._settling += 1
-            return Batch(tuple(forming.messages))
+            self._out += 1
+            return batch
 
-    async def _fill(self, forming: _Forming) -> bool:
-        """Move what is there into the batch; return whether it is full."""
-        since_pause = 0
-        while (message := self._next_message()) is not None:
-            weight = message.weight
-            if forming.messages and forming.weight + weight > self._max_events:
-                self._left_over = message
-                return True
-            forming.messages.append(message)
-            forming.weight += weight
-            if forming.weight >= self._max_events:
-                return True
-            since_pause += weight
-            if since_pause >= _DECODE_SLICE_EVENTS:
-                since_pause = 0
-                await asyncio.sleep(0)
-        return False
+    async def _is_ready(self, batch: Batch, deadline: float) -> bool:
+        """Decode what is there, for a while, and say whether the batch goes out; wait a little if not."""
+        full = self._decode_some(batch)
+        if not full and self._waiting:
+            await asyncio.sleep(0)
+            return False
+        if self._out >= self._at_once and batch.messages:
+            await self._change()
+            return False
+        if full or self._closed or not self._out or batch.weight >= _WORTHWHILE_EVENTS:
+            return True
+        return not await self._change_before(deadline)
 
-    def _next_message(self) -> Message | None:
+    def _decode_some(self, batch: Batch) -> bool:
+        """Decode what is there into the batch, for a while; return whether it is full."""
         if self._left_over is not None:
-            message, self._left_over = self._left_over, None
-            return message
-        if not self._waiting:
-            return None
-        delivery = self._waiting.popleft()
-        message = Message(delivery, decode_message(delivery.body, delivery.content_type))
-        self._decoded(message.weight, len(delivery.body))
-        return message
+            if not self._fits(self._left_over, batch):
+                return True
+            batch.add(self._left_over)
+            self._left_over = None
+        waiting, until = self._waiting, time.monotonic() + _DECODE_SLICE_S
+        messages = weight = size = 0
+        while waiting and batch.weight < self._max_events and time.monotonic() < until:
+            message = decoded_message(waiting.popleft())
+            messages += 1
+            weight += message.weight
+            size += len(message.delivery.body)
+            if not self._fits(message, batch):
+                self._left_over = message
+                break
+            batch.add(message)
+        if messages:
+            self._decoded(messages, weight, size)
+        return self._left_over is not None or batch.weight >= self._max_events
+
+    def _fits(self, message: Message, batch: Batch) -> bool:
+        return not batch.messages or batch.weight + message.weight <= self._max_events
 
     async def _change(self) -> None:
         self._changed.clear()

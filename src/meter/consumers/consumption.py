@@ -14,7 +14,7 @@ from meter.consumers.topology import USAGE_QUEUE
 from meter.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
     from pamqp.commands import Basic
@@ -44,7 +44,12 @@ class Consumption:
             tap: in the connection that will deliver.
         """
         self._tap = tap
-        self.batcher = Batcher(settings.batch_max_events, settings.batch_max_wait_ms, self._observe)
+        self.batcher = Batcher(
+            settings.batch_max_events,
+            settings.batch_max_wait_ms,
+            at_once=settings.settle_connections,
+            decoded=self._observe,
+        )
         self.allowance = Allowance(settings.prefetch_bytes)
         self._prefetch = Prefetch(settings.prefetch_events, settings.prefetch_bytes)
         self._prefetch_changed = asyncio.Event()
@@ -72,18 +77,24 @@ class Consumption:
         self._channel.on_consumer_cancel_callbacks.add(self._on_cancel)
         await self._subscribe(self._channel)
 
-    async def acknowledge(self, messages: Iterable[Message]) -> None:
+    async def acknowledge(self, messages: Sequence[Message]) -> None:
         """Note that messages need nothing more; acknowledge as far as everything before is done, too.
 
         Args:
-            messages: committed, with every dead letter of theirs confirmed.
+            messages: committed, with every dead letter of theirs confirmed; in the order of delivery.
 
         Raises:
             ChannelInvalidStateError: the channel is gone; the broker delivers again what was not acked.
         """
-        for message in messages:
-            self._watermark.done(message.delivery.tag, message.delivery.tag)
-            self.allowance.release(len(message.delivery.body))
+        if not messages:
+            return
+        first, last = messages[0].delivery.tag, messages[-1].delivery.tag
+        if last - first + 1 == len(messages):
+            self._watermark.done(first, last)
+        else:
+            for message in messages:
+                self._watermark.done(message.delivery.tag, message.delivery.tag)
+        self.allowance.release(sum(len(message.delivery.body) for message in messages))
         async with self._acking:
             tag = self._watermark.take()
             if tag is not None and self._channel is not None:
@@ -131,8 +142,8 @@ class Consumption:
             return
         self.batcher.extend(deliveries)
 
-    def _observe(self, events: int, size: int) -> None:
-        self._prefetch.observe(events, size)
+    def _observe(self, messages: int, events: int, size: int) -> None:
+        self._prefetch.observe(messages, events, size)
         if self._prefetch.change() is not None:
             self._prefetch_changed.set()
 

@@ -13,7 +13,7 @@ from pamqp.commands import Basic
 from meter.backoff import Backoff
 from meter.consumers.topology import DEAD_EXCHANGE, USAGE_QUEUE, declare_topology
 from meter.db.outcomes import Outcome
-from meter.events import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT, RefusalReason
+from meter.events import CONTENT_TYPE_EVENT, RefusalReason
 from meter.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -26,13 +26,14 @@ if TYPE_CHECKING:
     from meter.consumers.deliveries import Delivery
     from meter.consumers.metrics import WorkerMetrics
     from meter.db.outcomes import SettledEvent
-    from meter.events import DecodedEvent
 
 #: Dead letters on their way at once; each can be as large as a message.
 _AT_ONCE = 32
 #: A broker that is alive confirms within this; a quorum queue writes to disk first.
 _CONFIRM_TIMEOUT_S = 30.0
 _PERSISTENT = 2
+#: Outcomes that are no part of the ledger.
+DEAD = frozenset((Outcome.CONFLICT, Outcome.REFUSED))
 
 _SENTENCES: dict[str, str] = {
     RefusalReason.CONFLICT: "an event with this identity and other content was recorded before",
@@ -94,11 +95,11 @@ def dead_letters_of(message: Message, outcomes: Iterator[SettledEvent]) -> list[
         )
         for refusal in decoded.refusals
     ]
-    for event, settled in zip(decoded.events, islice(outcomes, len(decoded.events)), strict=True):
+    for index, settled in enumerate(islice(outcomes, len(decoded.events))):
         if settled.outcome is Outcome.CONFLICT:
-            letters.append(_letter(event, RefusalReason.CONFLICT.value, delivery))
+            letters.append(_letter(message, index, RefusalReason.CONFLICT.value))
         elif settled.outcome is Outcome.REFUSED:
-            letters.append(_letter(event, settled.reason or RefusalReason.NOT_SETTLEABLE.value, delivery))
+            letters.append(_letter(message, index, settled.reason or RefusalReason.NOT_SETTLEABLE.value))
     return letters
 
 
@@ -180,21 +181,18 @@ class DeadLetters:
         self.trouble = None
 
 
-def _letter(event: DecodedEvent, reason: str, delivery: Delivery) -> DeadLetter:
+def _letter(message: Message, index: int, reason: str) -> DeadLetter:
+    delivery, event = message.delivery, message.decoded.events[index]
     return DeadLetter(
-        body=event.original,
-        content_type=CONTENT_TYPE_EVENT if _is_batch(delivery.content_type) else delivery.content_type,
+        body=message.decoded.original(index),
+        content_type=CONTENT_TYPE_EVENT if message.decoded.batch else delivery.content_type,
         reason=reason,
         sentence=_SENTENCES.get(reason, "the event cannot be settled"),
-        org_id=event.event.org_id,
-        event_id=event.event.id,
-        request_id=event.event.data.request_id,
+        org_id=event.org_id,
+        event_id=event.id,
+        request_id=event.request_id,
         delivery=delivery,
     )
-
-
-def _is_batch(content_type: str | None) -> bool:
-    return (content_type or "").strip().lower().startswith(CONTENT_TYPE_BATCH)
 
 
 def _properties(letter: DeadLetter) -> Basic.Properties:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter as Tally
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from meter.consumers.lag import LagHistogram
+from meter.credits import MILLION
 from meter.db.outcomes import Outcome
 from meter.events import RefusalReason
 
@@ -41,7 +41,6 @@ _TAKEN = (Outcome.CHARGED, Outcome.OVERAGE)
 
 _SETTLE_BUCKETS_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _BATCH_BUCKETS = (1, 5, 10, 50, 100, 250, 500, 1_000, 2_000, 5_000, 10_000)
-_LAG_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 7_200)
 
 
 class WorkerMetrics:
@@ -67,12 +66,7 @@ class WorkerMetrics:
         self._batch_events = Histogram(
             "meter_batch_events", "Events settled at once.", buckets=_BATCH_BUCKETS, registry=registry
         )
-        self._lag = Histogram(
-            "meter_publish_to_commit_seconds",
-            "Seconds from publishing a message to the commit of its events.",
-            buckets=_LAG_BUCKETS_S,
-            registry=registry,
-        )
+        self._lag = LagHistogram(registry)
         self._in_flight_events = Gauge(
             "meter_in_flight_events", "Events decoded and not yet settled.", registry=registry
         )
@@ -109,24 +103,25 @@ class WorkerMetrics:
             batch: the batch.
             outcomes: one for each of its events, in order.
         """
-        now = time.time()
         if outcomes:
             self._batch_events.observe(len(outcomes))
-        for message in batch.messages:
-            published_us = message.delivery.published_us
-            if published_us is not None and message.decoded.events:
-                self._lag.observe(max(0.0, now - published_us / 1e6))
+        self._lag.observe(
+            [
+                message.delivery.published_us
+                for message in batch.messages
+                if message.delivery.published_us is not None and message.decoded.events
+            ]
+        )
         for outcome, count in Tally(settled.outcome for settled in outcomes).items():
             if outcome is not Outcome.REFUSED:
                 self._events.labels(outcome.value).inc(count)
-        taken: dict[str, Decimal] = {}
-        for decoded, settled in zip(batch.events(), outcomes, strict=True):
+        taken: dict[str, int] = {}
+        for event, settled in zip(batch.events, outcomes, strict=True):
             if settled.outcome in _TAKEN:
-                name = decoded.event.data.service_type
-                label = name if name in SERVICE_TYPES else "other"
-                taken[label] = taken.get(label, Decimal(0)) + settled.credits
-        for label, amount in taken.items():
-            self._credits.labels(label).inc(float(amount))
+                taken[event.service_type] = taken.get(event.service_type, 0) + settled.credits
+        for service_type, amount in taken.items():
+            label = service_type if service_type in SERVICE_TYPES else "other"
+            self._credits.labels(label).inc(amount / MILLION)
 
     def count_dead_letters(self, reasons: Iterable[str]) -> None:
         """Count dead letters the broker has confirmed.

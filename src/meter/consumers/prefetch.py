@@ -48,15 +48,16 @@ class Prefetch:
         self._mean_bytes = 0.0
         self._messages = self._events = self._bytes = 0
 
-    def observe(self, events: int, size: int) -> None:
-        """Note one message.
+    def observe(self, messages: int, events: int, size: int) -> None:
+        """Note messages.
 
         Args:
-            events: how many events it carried; one that cannot be read counts as one.
-            size: its body, in bytes.
+            messages: how many.
+            events: how many events they carried; what cannot be read counts as one.
+            size: their bodies, in bytes.
         """
-        self._messages += 1
-        self._events += max(1, events)
+        self._messages += messages
+        self._events += max(messages, events)
         self._bytes += size
 
     def change(self) -> int | None:

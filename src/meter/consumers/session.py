@@ -75,7 +75,10 @@ class Session:
                 tasks.create_task(self._stop_when(stop)),
                 *(tasks.create_task(_watch(connection)) for connection in self._connections),
             ]
-            lanes = [tasks.create_task(self.settler.run()) for _ in range(self._settings.settle_connections)]
+            # One more than settle at once: it forms the next batch meanwhile.
+            lanes = [
+                tasks.create_task(self.settler.run()) for _ in range(self._settings.settle_connections + 1)
+            ]
             # They end when stopped and drained; a failure cancels this wait.
             await asyncio.wait(lanes)
             for task in beside:

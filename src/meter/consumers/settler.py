@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from meter.consumers.dead_letters import dead_letters_of
+from meter.consumers.dead_letters import DEAD, dead_letters_of
 from meter.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from meter.consumers.dead_letters import DeadLetter, DeadLetters
     from meter.consumers.metrics import WorkerMetrics
     from meter.consumers.settling import Settle
+    from meter.db.outcomes import SettledEvent
 
 log = get_logger(__name__)
 
@@ -26,7 +27,7 @@ class Acknowledge(Protocol):
 
 
 class Settler:
-    """Takes batches one after the other; run it as often as batches may be settled at once."""
+    """Takes batches one after the other; run it once more than batches may be settled at once."""
 
     def __init__(
         self,
@@ -70,7 +71,7 @@ class Settler:
             await self._consumption.acknowledge(culprits)
 
     async def _settle(self, batch: Batch) -> tuple[list[Message], list[Message], list[DeadLetter]]:
-        events = [decoded.event for decoded in batch.events()]
+        events = batch.events
         self.held_events += len(events)
         try:
             with self._metrics.settle_seconds.time():
@@ -79,12 +80,20 @@ class Settler:
             self.held_events -= len(events)
         self._metrics.count_batch(batch, outcomes)
         log.debug("batch settled", messages=len(batch.messages), events=len(events))
-        clean: list[Message] = []
-        culprits: list[Message] = []
-        letters: list[DeadLetter] = []
-        remaining = iter(outcomes)
-        for message in batch.messages:
-            own = dead_letters_of(message, remaining)
-            (culprits if own else clean).append(message)
-            letters += own
-        return clean, culprits, letters
+        if batch.weight == len(events) and not any(settled.outcome in DEAD for settled in outcomes):
+            return batch.messages, [], []
+        return _sorted_out(batch, outcomes)
+
+
+def _sorted_out(
+    batch: Batch, outcomes: Sequence[SettledEvent]
+) -> tuple[list[Message], list[Message], list[DeadLetter]]:
+    clean: list[Message] = []
+    culprits: list[Message] = []
+    letters: list[DeadLetter] = []
+    remaining = iter(outcomes)
+    for message in batch.messages:
+        own = dead_letters_of(message, remaining)
+        (culprits if own else clean).append(message)
+        letters += own
+    return clean, culprits, letters

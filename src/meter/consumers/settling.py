@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
 from meter.backoff import Backoff
@@ -14,7 +13,7 @@ from meter.telemetry import first_line, get_logger
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from meter.events import UsageEvent
+    from meter.events import Usage
 
 #: The longest wait between two attempts, in seconds: after an outage settling goes on within so long.
 _LONGEST_WAIT_S = 5.0
@@ -25,7 +24,7 @@ log = get_logger(__name__)
 class Settle(Protocol):
     """Settles events in one transaction; ``meter.db.settlement.Settlement`` does."""
 
-    async def settle(self, events: Sequence[UsageEvent]) -> list[SettledEvent]:
+    async def settle(self, events: Sequence[Usage]) -> list[SettledEvent]:
         """Settle events, all of them or none.
 
         Args:
@@ -84,7 +83,7 @@ class PatientSettlement:
         self._settlement = settlement
         self._database = database
 
-    async def settle(self, events: Sequence[UsageEvent]) -> list[SettledEvent]:
+    async def settle(self, events: Sequence[Usage]) -> list[SettledEvent]:
         """Settle events; a data error is searched for by halving.
 
         Args:
@@ -97,12 +96,12 @@ class PatientSettlement:
             return await self._until_answered(events)
         except EventNotSettleable:
             if len(events) == 1:
-                return [SettledEvent(Outcome.REFUSED, RefusalReason.NOT_SETTLEABLE.value, Decimal(0))]
+                return [SettledEvent(Outcome.REFUSED, RefusalReason.NOT_SETTLEABLE.value, 0)]
         middle = len(events) // 2
         # One half after the other: later events may depend on what earlier ones left in the pool.
         return [*await self.settle(events[:middle]), *await self.settle(events[middle:])]
 
-    async def _until_answered(self, events: Sequence[UsageEvent]) -> list[SettledEvent]:
+    async def _until_answered(self, events: Sequence[Usage]) -> list[SettledEvent]:
         backoff = Backoff(longest=_LONGEST_WAIT_S)
         while True:
             try:
