@@ -31,7 +31,9 @@ _EMPTY_POLL_SECONDS = 0.05
 #: How often the worker's counters are looked at once the queue is empty. That is the error of the end: a
 #: hundredth of the shortest run.
 _END_POLL_SECONDS = 0.02
-_DEADLINE_SECONDS = 300.0
+#: Longer than any worker takes to start, and to drain.
+_START_SECONDS = 60.0
+_DRAIN_SECONDS = 300.0
 
 #: Watches workers for as long as the context lasts.
 Beside: TypeAlias = "Callable[[Sequence[Worker]], AbstractAsyncContextManager[None]]"
@@ -103,11 +105,12 @@ async def drain(
     """
     full = await depth(channel)
     async with (
-        asyncio.timeout(_DEADLINE_SECONDS),
         running_workers(stack, dsn, workers) as running,
         httpx.AsyncClient() as client,
+        asyncio.timeout(_START_SECONDS) as deadline,
     ):
         await polled(lambda: depth(channel), lambda ready: ready < full, _FIRST_POLL_SECONDS)
+        deadline.reschedule(asyncio.get_running_loop().time() + _DRAIN_SECONDS)
         async with beside(running) if beside else nullcontext():
             began = time.perf_counter()
             await polled(lambda: depth(channel), lambda ready: ready == 0, _EMPTY_POLL_SECONDS)

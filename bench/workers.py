@@ -53,6 +53,9 @@ async def running_workers(
         dsn: the database to settle into.
         count: how many.
         arguments: of Python.
+
+    Raises:
+        TimeoutError: as raised inside, with what the workers said.
     """
     names = [f"worker-{number}" for number in range(1, count + 1)]
     ports = PortBook(stack.folder / "worker-ports.json").assign(names)
@@ -63,6 +66,9 @@ async def running_workers(
             Worker(child.pid or 0, f"http://{LOOPBACK}:{ports[name]}")
             for child, name in zip(children, names, strict=True)
         ]
+    except TimeoutError as error:
+        said = "; ".join(filter(None, (child.complaint() for child in children)))
+        raise TimeoutError(f"the worker did not do it in time; it said: {said}") from error
     finally:
         await asyncio.gather(*(child.stop() for child in children))
 

@@ -47,7 +47,7 @@ async def measure(amqp_url: str, messages: int, rounds: int, step: Callable[[], 
 
 def rows(costs: Costs) -> list[tuple[str, ...]]:
     """Lay the medians out under :data:`HEAD`; µs a message."""
-    laid_out = []
+    laid_out: list[tuple[str, ...]] = []
     for (way, loop), measured in costs.items():
         cpus = [cost["cpu_us"] for cost in measured]
         clock = statistics.median(cost["clock_us"] for cost in measured)

@@ -73,7 +73,7 @@ async def measure(dsn: str, events: int, rounds: int, step: Callable[[], None]) 
 
 def rows(costs: Costs) -> list[tuple[str, ...]]:
     """Lay the medians out under :data:`HEAD`; µs an event."""
-    laid_out = []
+    laid_out: list[tuple[str, ...]] = []
     for group, ways in GROUPS.items():
         first = statistics.median(cost.backend for cost in costs[group, ways[0].title])
         for way in ways:
