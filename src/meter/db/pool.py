@@ -45,6 +45,8 @@ async def open_pool(
         "search_path": "public, pg_temp",
         "timezone": "UTC",
         "statement_timeout": str(statement_timeout_ms),
+        # Our statements run for milliseconds; compiling one takes hundreds.
+        "jit": "off",
     }
     if read_only:
         settings["default_transaction_read_only"] = "on"

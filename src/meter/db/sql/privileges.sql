@@ -14,6 +14,8 @@ grant execute on function settle_usage(json, bigint), settle_usage_columns(usage
 grant select on service_prices, subscription_plans, organization_plan_history, rating_epoch to meter_worker;
 -- And begins the new periods of allocations.
 grant execute on function reset_allocations(integer) to meter_worker;
+-- And keeps the sums of usage.
+grant execute on function roll_up_usage(interval, integer, bigint) to meter_worker;
 
 -- The reader reads what the API shows.
 grant select on organizations, organization_members, organization_subscriptions, organization_credit_pools,
@@ -21,6 +23,8 @@ grant select on organizations, organization_members, organization_subscriptions,
     credit_usage_entries, org_billing_summary, user_multi_org_credits, top_credit_users_by_org, org_billing_metrics,
     credit_usage_by_service to meter_reader;
 grant execute on function has_sufficient_credits(varchar, varchar, numeric) to meter_reader;
+grant select on rolled_up_organizations, usage_by_service, usage_by_user, usage_of_user to meter_reader;
+grant execute on function queued_usage(varchar) to meter_reader;
 
 -- The control plane makes the few writes that people make.
 grant select on organizations, organization_members, organization_subscriptions, organization_credit_pools,

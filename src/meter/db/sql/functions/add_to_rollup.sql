@@ -1,0 +1,118 @@
+-- Adds ledger rows to the sums of usage.
+--
+-- batches: rows taken off the queue; those of organizations whose sums are not complete are passed over.
+-- incomplete: an organization of which everything is added but what is in the queue now; null: none.
+-- Locks: rows of the sums; the caller holds the row of usage_rollup_state.
+create or replace function add_to_rollup(batches usage_rollup_queue[], incomplete varchar) returns void
+language sql volatile
+set search_path = public, pg_temp
+as $$
+    with queued as materialized (
+        select org.org_id, batch.event_keys[org.before + 1 : org.last] as keys,
+               batch.entries[org.before + 1 : org.last] as entries
+        from unnest(batches) as batch
+        cross join lateral (
+            select id as org_id, last, coalesce(lag(last) over (order by no), 0) as before
+            from unnest(batch.org_ids, batch.ends) with ordinality as listed (id, last, no)
+        ) as org
+        join rolled_up_organizations known on known.org_id = org.org_id and known.is_complete
+        where org.last > org.before
+    ),
+    fresh as (
+        select org_id, array_agg(key) as keys
+        from queued cross join unnest(queued.keys) as key
+        where queued.entries is null
+        group by org_id
+    ),
+    row as (
+        select usage.*
+        from fresh
+        join credit_usage_attribution usage
+          on usage.org_id = fresh.org_id and usage.event_key = any (fresh.keys) and usage.entry = 0
+        union all
+        select usage.*
+        from queued
+        cross join unnest(queued.keys, queued.entries) as moved (event_key, entry)
+        join credit_usage_attribution usage
+          on usage.org_id = queued.org_id and usage.event_key = moved.event_key and usage.entry = moved.entry
+        where queued.entries is not null
+        union all
+        select usage.*
+        from credit_usage_attribution usage
+        where usage.org_id = incomplete
+          and (usage.event_key, usage.entry) not in (
+              select key, entry from queued_usage(incomplete)
+          )
+    ),
+    base as materialized (
+        select org_id, user_id, date_bin('1 hour', occurred_at, '2000-01-03Z') as hour, service_type, service_name,
+               outcome, count(*) as entries, count(*) filter (where entry = 0) as events,
+               coalesce(sum(quantity) filter (where entry = 0), 0) as quantity, sum(credits_used) as credits,
+               coalesce(sum(api_cost) filter (where entry = 0), 0) as api_cost,
+               bit_or(1::bigint << extract(minute from occurred_at at time zone 'UTC')::integer) as minutes
+        from row
+        group by 1, 2, 3, 4, 5, 6
+    ),
+    by_service as (
+        insert into usage_by_service as sums (
+            org_id, span, starts_at, service_type, service_name, outcome, parts, entries, events, quantity, credits, api_cost
+        )
+        select org_id, span, date_bin(length, hour, '2000-01-03Z') as starts_at, service_type, service_name, outcome,
+               bit_or(case span when 'hour' then minutes
+                                else 1::bigint << (extract(epoch from hour - date_bin(length, hour, '2000-01-03Z')) / part)::integer end),
+               sum(entries), sum(events), sum(quantity), sum(credits), sum(api_cost)
+        from (
+            select org_id, hour, service_type, service_name, outcome, bit_or(minutes) as minutes, sum(entries) as entries,
+                   sum(events) as events, sum(quantity) as quantity, sum(credits) as credits, sum(api_cost) as api_cost
+            from base
+            group by org_id, hour, service_type, service_name, outcome
+        ) as hourly
+        cross join usage_spans()
+        group by org_id, span, starts_at, service_type, service_name, outcome
+        order by org_id, span, starts_at, service_type, service_name, outcome
+        on conflict (org_id, span, starts_at, service_type, service_name, outcome) do update
+        set parts = sums.parts | excluded.parts, entries = sums.entries + excluded.entries,
+            events = sums.events + excluded.events, quantity = sums.quantity + excluded.quantity,
+            credits = sums.credits + excluded.credits, api_cost = sums.api_cost + excluded.api_cost
+    ),
+    by_user as (
+        insert into usage_by_user as sums (
+            org_id, span, starts_at, user_id, entries, events, credits, unfunded_credits
+        )
+        select org_id, span, date_bin(length, hour, '2000-01-03Z') as starts_at, user_id, sum(entries), sum(events),
+               sum(credits), sum(unfunded_credits)
+        from (
+            select org_id, hour, user_id, sum(entries) as entries, sum(events) as events,
+                   coalesce(sum(credits) filter (where outcome in ('charged', 'overage')), 0) as credits,
+                   coalesce(sum(credits) filter (where outcome = 'unfunded'), 0) as unfunded_credits
+            from base
+            group by org_id, hour, user_id
+        ) as hourly
+        cross join usage_spans()
+        group by org_id, span, starts_at, user_id
+        order by org_id, span, starts_at, user_id
+        on conflict (org_id, span, starts_at, user_id) do update
+        set entries = sums.entries + excluded.entries, events = sums.events + excluded.events,
+            credits = sums.credits + excluded.credits,
+            unfunded_credits = sums.unfunded_credits + excluded.unfunded_credits
+    )
+    insert into usage_of_user as sums (
+        org_id, user_id, starts_at, service_type, service_name, outcome, entries, events, quantity, credits, api_cost
+    )
+    select org_id, user_id, date_bin('1 day', hour, '2000-01-03Z') as starts_at, service_type, service_name, outcome,
+           sum(entries), sum(events), sum(quantity), sum(credits), sum(api_cost)
+    from base
+    group by org_id, user_id, starts_at, service_type, service_name, outcome
+    order by org_id, user_id, starts_at, service_type, service_name, outcome
+    on conflict (org_id, user_id, starts_at, service_type, service_name, outcome) do update
+    set entries = sums.entries + excluded.entries, events = sums.events + excluded.events,
+        quantity = sums.quantity + excluded.quantity, credits = sums.credits + excluded.credits,
+        api_cost = sums.api_cost + excluded.api_cost
+$$;
+
+-- The spans that usage is summed over, with their lengths, and the seconds of the parts a span is made of.
+create or replace function usage_spans() returns table (span usage_span, length interval, part integer)
+language sql immutable
+as $$
+    values ('hour'::usage_span, interval '1 hour', 60), ('day', interval '1 day', 3600), ('week', interval '7 days', 86400)
+$$;

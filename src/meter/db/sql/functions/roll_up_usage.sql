@@ -1,0 +1,58 @@
+-- Adds what waits in the queue to the sums of usage. Called by workers again and again; one at a time does the work.
+--
+-- p_oldest: leaves the queue alone while nothing in it is older than this. p_batches: rows of the queue at most, and
+-- does not wait while there are as many. p_enough: entries from which on an organization is summed.
+-- Returns: how many ledger rows were taken off the queue; null: nothing to do, or another does it.
+-- Locks: the row of usage_rollup_state, then rows of the sums; nothing that settlement waits for.
+create or replace function roll_up_usage(
+    p_oldest interval default '10 seconds', p_batches integer default 500, p_enough bigint default 10000
+) returns bigint
+language plpgsql volatile security definer
+set search_path = public, pg_temp
+set work_mem = '64MB'
+set jit = off
+-- The planner knows nothing of arrays; every way in is by key.
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+    batches usage_rollup_queue[];
+    incomplete varchar;
+begin
+    perform from usage_rollup_state for update skip locked;
+    if not found or not rollup_may_begin() then
+        return null;
+    end if;
+
+    if exists (select from usage_rollup_queue where queued_at <= clock_timestamp() - p_oldest)
+       or (select count(*) from usage_rollup_queue) >= p_batches then
+        with taken as (
+            delete from usage_rollup_queue where ctid = any (array(select ctid from usage_rollup_queue limit p_batches))
+            returning usage_rollup_queue
+        )
+        select array_agg(usage_rollup_queue) into batches from taken;
+        insert into rolled_up_organizations as known (org_id, entries)
+        select org.id, sum(org.last - org.before)
+        from unnest(batches) as batch
+        cross join lateral (
+            select id, last, coalesce(lag(last) over (order by no), 0) as before
+            from unnest(batch.org_ids, batch.ends) with ordinality as listed (id, last, no)
+        ) as org
+        where exists (select from organizations where id = org.id)
+        group by org.id
+        having sum(org.last - org.before) > 0
+        on conflict (org_id) do update set entries = known.entries + excluded.entries;
+        perform add_to_rollup(batches, null);
+    end if;
+
+    -- One at a time: the first sum of an organization may take long.
+    select org_id into incomplete from rolled_up_organizations where not is_complete and entries >= p_enough limit 1;
+    if incomplete is not null then
+        perform add_to_rollup(null, incomplete);
+        update rolled_up_organizations set is_complete = true where org_id = incomplete;
+    end if;
+    if batches is null and incomplete is null then
+        return null;
+    end if;
+    return coalesce((select sum(cardinality(batch.event_keys)) from unnest(batches) as batch), 0);
+end
+$$;
