@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 from tests.malformed import body
-from tests.running_worker import ledger, running_worker, until, usage_side
+from tests.running_worker import RunningWorker, ledger, running_worker, until, usage_side
 
 from meter.events import MESSAGE_MAX_BYTES
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 BOUND_BYTES = 16 * MIB
 LARGE_MESSAGES = 200
+
+
+async def _last_prefetch(worker: RunningWorker) -> int:
+    return [int(str(line["prefetch"])) for line in worker.lines if line["event"] == "prefetch set"][-1]
 
 
 async def test_messages_of_1_mib_after_tiny_ones_are_held_only_up_to_the_bound(
@@ -32,7 +36,7 @@ async def test_messages_of_1_mib_after_tiny_ones_are_held_only_up_to_the_bound(
         # Tiny messages first: thousands may be delivered before anything is settled.
         await services.publish_events(body("acme", number) for number in range(500))
         await books.settled(500)
-        assert (await worker.says("prefetch set", times=2))["prefetch"] == 8_000
+        assert (await worker.says("prefetch set", times=2))["prefetch"] == 16_000
         before = await worker.metric("process_resident_memory_bytes")
 
         holder = await asyncpg.connect(database.dsn)
@@ -59,5 +63,6 @@ async def test_messages_of_1_mib_after_tiny_ones_are_held_only_up_to_the_bound(
         assert max(held) <= BOUND_BYTES
         # The bodies, what is read ahead, and what the allocator keeps; without the bound it would be 200 MiB.
         assert max(resident) - before < 4 * BOUND_BYTES
-        assert int(str((await worker.says("prefetch set", times=3))["prefetch"])) <= 64
+        # In one step or in several: what is seen first can be a few large messages among the tiny ones.
+        await until(lambda: _last_prefetch(worker), lambda count: count <= 64)
         assert await worker.stop() < 10
