@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bench import report
 from bench.backlog import broker_channel
+from bench.figures import Figure
 from bench.lines import draining, latency, memory, publishing, reading, scale, workers
 from bench.machine import describe
 from bench.measuring import Bench
@@ -21,7 +22,7 @@ from bench.stack import running_stack
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.figures import Figure, Target
+    from bench.figures import Target
     from bench.size import Size
 
 _RESULTS = Path(__file__).with_name("results.json")
@@ -65,6 +66,10 @@ def main(quick: bool, only: str, json_file: Path, markdown_file: Path | None) ->
     report.write_json(figures, json_file)
     if markdown_file is not None:
         markdown_file.write_text(report.markdown(figures, machine))
+    if quick:
+        console.print("with --quick everything is smaller than the table says, and measured once")
+    if not all(figure.samples for figure in figures):
+        raise click.ClickException("some lines could not be measured; why is said above")
 
 
 def _chosen(only: str) -> frozenset[str]:
@@ -91,9 +96,18 @@ async def _measure(size: Size, only: frozenset[str], console: Console) -> tuple[
             bench = Bench(stack, channel, size, only, step)
             wanted = [line for line in _LINES if bench.wants(*line.TARGETS)]
             progress.update(task, total=sum(line.steps(bench) for line in wanted) + 1)
-            figures = [figure for line in wanted for figure in await line.measure(bench)]
+            figures = [figure for line in wanted for figure in await _figures(line, bench, console)]
         step("done")
     return figures, machine
+
+
+async def _figures(line: _Lines, bench: Bench, console: Console) -> list[Figure]:
+    """Measure; what goes wrong with some lines does not lose the hours of others."""
+    try:
+        return await line.measure(bench)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+        console.print(f"{type(error).__name__}: {error}", style="red", highlight=False)
+        return [Figure(target, [], {}) for target in line.TARGETS if bench.wants(target)]
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -46,7 +47,7 @@ class Figure:
 
     Attributes:
         target: the line.
-        samples: one figure a round, in the order of the rounds.
+        samples: one figure a round, in the order of the rounds; none where it could not be measured.
         parts: what the figures were made of, by name, one a round: rates in events a second.
     """
 
@@ -56,13 +57,13 @@ class Figure:
 
     @property
     def value(self) -> float:
-        """The median."""
-        return statistics.median(self.samples)
+        """The median; not a number where nothing was measured."""
+        return statistics.median(self.samples) if self.samples else math.nan
 
     @property
     def spread(self) -> tuple[float, float]:
         """The least and the most."""
-        return min(self.samples), max(self.samples)
+        return min(self.samples, default=math.nan), max(self.samples, default=math.nan)
 
     @property
     def holds(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -89,8 +90,10 @@ def _rates(figures: Sequence[Figure]) -> list[tuple[str, ...]]:
 
 
 def _shown(number: float) -> str:
-    return f"{number:,.0f}" if number >= 1_000 else f"{_rounded(number):g}"
+    return f"{number:,.0f}" if number >= 1_000 else f"{number:.3g}"
 
 
-def _rounded(number: float) -> float:
+def _rounded(number: float) -> float | None:
+    if math.isnan(number):
+        return None
     return round(number) if number >= 1_000 else float(f"{number:.3g}")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 EVENTS_A_SECOND = 2_000
 #: What the pace may fall behind before the latency is not that of this rate.
-_PACE_LEAST = 0.98
+_PACE_LEAST = 0.95
 _TICK_SECONDS = 0.001
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
