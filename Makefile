@@ -4,6 +4,8 @@
 BIN := .venv/bin
 PYTHON ?=
 export PYTHON
+# Python's and pytest's compiled files are kept: compiling all tests anew takes longer than running the quick ones.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 
@@ -30,6 +32,14 @@ test: install ## run all tests against private servers
 .PHONY: unit
 unit: install ## run the tests that need no server
 	@$(BIN)/python -m pytest tests/unit $(ARGS)
+
+.PHONY: test-model
+test-model: install ## hold settlement to its model for 10,000 examples; takes half an hour
+	@METER_TEST_EXAMPLES=$${METER_TEST_EXAMPLES:-10000} $(BIN)/python -m pytest tests/integration/test_settlement_against_model.py $(ARGS)
+
+.PHONY: test-mutations
+test-mutations: install ## break settlement in each way known and see a test turn red; takes an hour
+	@$(BIN)/python -m tests.mutations $(ARGS)
 
 .PHONY: bench
 bench: install ## measure every line of the performance table; takes minutes and wants the machine for itself

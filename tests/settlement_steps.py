@@ -129,7 +129,7 @@ class SettleByWorker:
     def on_model(self, model: Model) -> object:
         return model.settle(tuple(_rated_now(event) for event in self.batch))
 
-    async def on_database(self, client: Client) -> object:
+    async def on_database(self, client: Client) -> list[tuple[str, str | None, int]]:
         settled = await client.worker.settle([_usage(event) for event in self.batch])
         return [(each.outcome.value, each.reason, each.credits) for each in settled]
 
