@@ -124,6 +124,7 @@ begin
     end if;
 
     if written > 0 then
+        perform queue_for_rollup(org_ids, account_orgs, usage.accounts, usage.event_keys, fresh);
         perform lock_pools(array(
             select org_ids[account.org] from unnest(account_orgs, totals) as account (org, total)
             group by account.org having count(account.total) > 0
