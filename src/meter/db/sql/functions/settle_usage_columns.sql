@@ -140,7 +140,7 @@ begin
             short := short_organizations(org_ids, account_orgs, account_users, totals, outcomes, allocation_ids, period_nos);
             perform take_credits(org_ids, account_orgs, account_users, totals, allocation_ids, period_nos, short);
         end;
-        if true = any (short) or array_position(usage.credits, null) is not null then
+        if true = any (short) or usage.credits is null or array_position(usage.credits, null) is not null then
             careful := array(
                 select row(event.position, account_org_ids[event.account], event.event_key, account_users[event.account],
                            coalesce(event.credits, 0), event.credits is not null, true, null,
