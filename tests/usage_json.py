@@ -60,7 +60,7 @@ _odd_amounts = st.one_of(
 )
 _plain_scalars = _names | _plain_numbers | st.sampled_from(("true", "false", "null", "-1.50", "12.5"))
 _scalars = _plain_scalars | _strings | _odd_numbers
-_keys = _names | st.sampled_from(('"input_tokens"', '"a"', '"a"', '""', r'"\u0061"'))
+_keys = _names | st.sampled_from(('"input_tokens"', '"datacontenttype"', '"a"', '"a"', '""', r'"\u0061"'))
 _values = st.recursive(
     _scalars | _odd_amounts,
     lambda inner: _object(_keys, inner) | st.builds("[{},{}]".format, inner, inner),
@@ -135,6 +135,8 @@ _DATA = {
 }
 Pairs = list[tuple[str, str]]
 
+_UNKNOWN = ('"datacontenttype"', '"folded"', '"extension"', '"metadata"')
+
 
 @st.composite
 def usage_messages(draw: st.DrawFn) -> bytes:
@@ -173,7 +175,7 @@ def _changed(draw: st.DrawFn, pairs: Pairs, fields: dict[str, _Field]) -> Pairs:
         case "missing":
             replaced = []
         case "unknown":
-            replaced = [(key, value), (draw(st.sampled_from(('"folded"', '"extension"', '"metadata"'))), odd)]
+            replaced = [(key, value), (draw(st.sampled_from(_UNKNOWN)), odd)]
         case "key":
             replaced = [(draw(_spelled(st.just(json.loads(key)))), value)]
         case _:

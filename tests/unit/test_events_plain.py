@@ -29,7 +29,7 @@ def exactly(message: bytes) -> Usage | None:
 
 
 def spelled(event: Usage | None) -> list[str]:
-    """Spell an event out, so that 1, 1.0 and true differ, and the order of keys, but not the forms of a time."""
+    """Spell an event out: 1, 1.0 and true differ, and the order of keys, but not the forms of a time."""
     if event is None:
         return []
     fields = {**msgspec.structs.asdict(event), "time": event.occurred_at.astimezone(UTC)}
@@ -72,6 +72,8 @@ def test_the_fast_way_declines_whatever_is_malformed(kind: Malformed) -> None:
         {},
         {"id": V7},
         {"time": "2026-01-31T12:00:00.5Z"},
+        {"datacontenttype": "application/json"},
+        {"datacontenttype": "application/json", "data": {"metadata": {"model": "m"}}},
         {"time": "2026-01-31T13:00:00.123456789+01:00"},
         {"data": {"quantity": 2.5, "credits": "0.000001", "api_cost": 10**14 - 1}},
         {"data": {"service_name": "full", "key_source": "byok", "request_id": "r"}},
@@ -94,6 +96,37 @@ def test_what_services_usually_send_is_read_fast(changes: dict[str, object]) -> 
     message = body("acme", 1, **changes)
 
     assert spelled(read_plain_event(message)) == spelled(exactly(message)) != []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data": {"quantity": "100000000000000"}},
+        {"data": {"quantity": "0.0000001"}},
+        {"data": {"quantity": "01"}},
+        {"data": {"quantity": "1."}},
+        {"data": {"quantity": "1\n"}},
+        {"data": {"quantity": "١"}},
+        {"time": "2026-01-31T24:00:00Z"},
+        {"time": "2026-01-31 12:00:00Z"},
+        {"time": "2026-01-31T12:00:00+0000"},
+        {"datacontenttype": "application/json", "data": {"metadata": {"datacontenttype": "mine"}}},
+        {"data": {"metadata": {"a": 10**309}}},
+        {"data": {"metadata": {"a": {"b": 1}}}},
+        {"data": {"metadata": {"a": [1]}}},
+        {"data": {"metadata": {"a": "x" * 8_185}}},
+    ],
+    ids=str,
+)
+def test_what_only_resembles_the_plain_is_declined(changes: dict[str, object]) -> None:
+    assert read_plain_event(body("acme", 1, **changes)) is None
+
+
+def test_digits_beyond_the_microsecond_are_cut_off_before_the_database_would_round_them() -> None:
+    event = read_plain_event(body("acme", 1, time="2026-01-31T12:00:00.9999999Z"))
+
+    assert event is not None
+    assert event.time == "2026-01-31T12:00:00.999999+00:00"
 
 
 def test_an_amount_too_long_to_be_remembered_is_left_to_the_exact_way() -> None:

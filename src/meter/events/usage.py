@@ -37,8 +37,8 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
         request_id: the caller's request.
         metadata: compact or not, the JSON text of an object within the limits of the contract.
         numbers: the same object, read; prices find the units they count in it.
-        time: when it happened, to the microsecond, in a form of RFC 3339 that PostgreSQL reads alike: reading it
-            there is cheaper than writing a moment that was read here.
+        time: when it happened, to the microsecond, in a form of RFC 3339 that PostgreSQL reads alike: reading
+            it there is cheaper than writing a moment that was read here.
         folded: names in the metadata that were unknown fields of the event; they decide no conflict.
     """
 
