@@ -91,22 +91,25 @@ async def _measure(size: Size, only: frozenset[str], console: Console) -> tuple[
         def step(what: str) -> None:
             progress.update(task, advance=1, description=what)
 
+        def complain(error: Exception) -> None:
+            console.print(f"{type(error).__name__}: {error}", style="red", highlight=False)
+
         async with running_stack() as stack, broker_channel(stack.amqp_url) as channel:
             machine = await describe(stack)
-            bench = Bench(stack, channel, size, only, step)
+            bench = Bench(stack, channel, size, only, step, complain)
             wanted = [line for line in _LINES if bench.wants(*line.TARGETS)]
             progress.update(task, total=sum(line.steps(bench) for line in wanted) + 1)
-            figures = [figure for line in wanted for figure in await _figures(line, bench, console)]
+            figures = [figure for line in wanted for figure in await _figures(line, bench)]
         step("done")
     return figures, machine
 
 
-async def _figures(line: _Lines, bench: Bench, console: Console) -> list[Figure]:
+async def _figures(line: _Lines, bench: Bench) -> list[Figure]:
     """Measure; what goes wrong with some lines does not lose the hours of others."""
     try:
         return await line.measure(bench)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is told
-        console.print(f"{type(error).__name__}: {error}", style="red", highlight=False)
+        bench.complain(error)
         return [Figure(target, [], {}) for target in line.TARGETS if bench.wants(target)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,7 @@ class Bench:
         size: how much.
         only: the lines that are wanted; all where empty. ``B3`` stands for ``B3a`` and ``B3b``.
         step: told what is measured next.
+        complain: told what went wrong with a line.
     """
 
     stack: Stack
@@ -41,6 +42,8 @@ class Bench:
     size: Size
     only: frozenset[str]
     step: Callable[[str], None]
+    complain: Callable[[Exception], None]
+    _usual_rates: list[float] = field(default_factory=list)
 
     def wants(self, *targets: Target) -> bool:
         """Whether any of these lines is asked for."""
@@ -83,6 +86,16 @@ class Bench:
         drained = await self.drained(dsn, messages, workers=workers)
         drained.expect(charged=sum(message.events for message in messages))
         return drained.rate
+
+    async def usual(self) -> float:
+        """Drain the usual backlog, by one worker, into a database that begins as usual.
+
+        Returns:
+            Events a second.
+        """
+        if not (self.size.shares_runs and self._usual_rates):
+            self._usual_rates.append(await self.charged(await self.stack.databases.fresh(), self.batches))
+        return self._usual_rates[-1]
 
     async def peer(self, name: str, messages: Sequence[Message], dsn: str = "") -> float:
         """Fill the queue, then let a peer empty it.

@@ -22,6 +22,7 @@ class Size:
         many_organizations: for drains over more organizations than usual.
         period_rows: of the one organization whose usage is added up and paged through.
         requests: a round, of each kind.
+        shares_runs: whether lines share one run of the usual drain, instead of each having a neighbour in time.
     """
 
     rounds: int
@@ -36,6 +37,7 @@ class Size:
     many_organizations: int
     period_rows: int
     requests: int
+    shares_runs: bool
 
 
 #: Every run lasts some seconds on two cores.
@@ -52,19 +54,21 @@ FULL = Size(
     many_organizations=100_000,
     period_rows=10_000_000,
     requests=300,
+    shares_runs=False,
 )
 #: To see that everything runs; the figures are coarse.
 QUICK = Size(
     rounds=1,
     batch_events=10_000,
     single_events=2_000,
-    handler_events=500,
-    recorded_events=20_000,
-    steady_seconds=2,
+    handler_events=300,
+    recorded_events=10_000,
+    steady_seconds=1,
     backlog_events=20_000,
     backlog_rounds=1,
     present_rows=100_000,
     many_organizations=2_000,
     period_rows=100_000,
     requests=20,
+    shares_runs=True,
 )

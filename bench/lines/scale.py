@@ -36,36 +36,29 @@ _LOADING_STEPS = history.STEPS + 3
 
 class _Runs:
     def __init__(self, bench: Bench) -> None:
-        self._bench = bench
+        self.bench = bench
         self.seed = Seed("bench_many", organizations=bench.size.many_organizations)
         self._dsn = ""
 
     async def load(self) -> None:
         """Settle what the past is made of, and the past."""
-        self._bench.step("rows to repeat")
-        self._dsn = await self._bench.stack.databases.add(_HISTORY)
+        self.bench.step("rows to repeat")
+        self._dsn = await self.bench.stack.databases.add(_HISTORY)
         await self.long()
-        await history.multiply(
-            self._dsn, rows=self._bench.size.present_rows, past=_PAST, step=self._bench.step
-        )
-        self._bench.step("sums of the past")
+        await history.multiply(self._dsn, rows=self.bench.size.present_rows, past=_PAST, step=self.bench.step)
+        self.bench.step("sums of the past")
         await rollup.sum_afresh(self._dsn)
-        self._bench.step("warming up")
+        self.bench.step("warming up")
         await self.long()
-
-    async def usual(self) -> float:
-        return await self._bench.charged(await self._bench.stack.databases.fresh(), self._bench.batches)
 
     async def long(self) -> float:
-        await self._bench.stack.databases.checkpoint()
-        return await self._bench.charged(self._dsn, self._new())
+        await self.bench.stack.databases.checkpoint()
+        return await self.bench.charged(self._dsn, self._new())
 
     async def summed(self) -> float:
         """The clock goes on until the sums have everything, and they are kept up all the while."""
-        await self._bench.stack.databases.checkpoint()
-        drained = await self._bench.drained(
-            self._dsn, self._new(), beside=lambda _: rollup.kept_up(self._dsn)
-        )
+        await self.bench.stack.databases.checkpoint()
+        drained = await self.bench.drained(self._dsn, self._new(), beside=lambda _: rollup.kept_up(self._dsn))
         began = time.perf_counter()
         await rollup.catch_up(self._dsn)
         return drained.events / (drained.seconds + time.perf_counter() - began)
@@ -75,11 +68,11 @@ class _Runs:
             return await self.long()
 
     async def many(self) -> float:
-        dsn = await self._bench.stack.databases.fresh(self.seed)
-        return await self._bench.charged(dsn, self._new(self.seed.organizations))
+        dsn = await self.bench.stack.databases.fresh(self.seed)
+        return await self.bench.charged(dsn, self._new(self.seed.organizations))
 
     def _new(self, *organizations: int) -> list[Message]:
-        drawn = usages(self._bench.size.batch_events, *organizations)
+        drawn = usages(self.bench.size.batch_events, *organizations)
         return batch_messages(drawn, encoded_events(drawn))
 
 
@@ -107,12 +100,12 @@ def _rounds(runs: _Runs) -> tuple[Rounds, Rounds]:
     return (
         Rounds(
             (
-                Run(_EMPTY, runs.usual),
+                Run(_EMPTY, runs.bench.usual),
                 Run(_LONG, runs.long),
                 Run(_SUMMED, runs.summed),
                 Run(_UNSUMMED, runs.unsummed),
             ),
             _ON_LONG,
         ),
-        Rounds((Run(_FEW, runs.usual), Run(_MANY, runs.many)), (_BREADTH,)),
+        Rounds((Run(_FEW, runs.bench.usual), Run(_MANY, runs.many)), (_BREADTH,)),
     )

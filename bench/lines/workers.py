@@ -41,9 +41,6 @@ class _Runs:
         drawn = usages(self._bench.size.batch_events, biggest_share=_BIGGEST_SHARE)
         return batch_messages(drawn, encoded_events(drawn))
 
-    async def one(self) -> float:
-        return await self._bench.charged(await self._bench.stack.databases.fresh(), self._bench.batches)
-
     async def two(self) -> float:
         return await self._by_two(self._bench.batches)
 
@@ -74,7 +71,12 @@ async def measure(bench: Bench) -> list[Figure]:
 def _rounds(bench: Bench) -> Rounds:
     runs = _Runs(bench)
     return Rounds(
-        (Run(_ONE, runs.one), Run(_TWO, runs.two), Run(_ONE_BIG, runs.one_big), Run(_TWO_BIG, runs.two_big)),
+        (
+            Run(_ONE, bench.usual),
+            Run(_TWO, runs.two),
+            Run(_ONE_BIG, runs.one_big),
+            Run(_TWO_BIG, runs.two_big),
+        ),
         _RATIOS,
     )
 
