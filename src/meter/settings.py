@@ -48,14 +48,14 @@ class Settings(BaseSettings):
     worker_port: int = Field(default=9465, ge=0, le=65535)
 
     #: Events settled in one transaction at the most, reached only when the worker is behind.
-    batch_max_events: int = Field(default=4_000, ge=1, le=10_000)
+    batch_max_events: int = Field(default=6_000, ge=1, le=10_000)
     #: How long an event waits for company while others are being settled, in milliseconds.
     batch_max_wait_ms: int = Field(default=20, ge=0, le=10_000)
     #: Transactions in flight at once.
     settle_connections: int = Field(default=2, ge=1, le=16)
     #: How many events and bytes the worker holds unacknowledged, about: the batches that are being settled,
     #: the one that is formed, and as much on its way.
-    prefetch_events: int = Field(default=16_000, ge=1)
+    prefetch_events: int = Field(default=24_000, ge=1)
     prefetch_bytes: int = Field(default=64 * 1024 * 1024, ge=1024 * 1024)
 
     #: Who may issue bearer tokens, for whom, and the file with the issuer's public keys (a JWK set).

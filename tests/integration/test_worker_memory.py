@@ -36,7 +36,7 @@ async def test_messages_of_1_mib_after_tiny_ones_are_held_only_up_to_the_bound(
         # Tiny messages first: thousands may be delivered before anything is settled.
         await services.publish_events(body("acme", number) for number in range(500))
         await books.settled(500)
-        assert (await worker.says("prefetch set", times=2))["prefetch"] == 16_000
+        assert (await worker.says("prefetch set", times=2))["prefetch"] == 24_000
         before = await worker.metric("process_resident_memory_bytes")
 
         holder = await asyncpg.connect(database.dsn)

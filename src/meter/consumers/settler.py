@@ -56,11 +56,18 @@ class Settler:
 
     async def run(self) -> None:
         """Settle batches until the batcher is closed and empty."""
-        while (batch := await self._batcher.next_batch()) is not None:
-            try:
-                await self._finish(batch)
-            finally:
-                self._batcher.settled()
+        while await self._settle_next():
+            pass
+
+    async def _settle_next(self) -> bool:
+        batch = await self._batcher.next_batch()
+        if batch is None:
+            return False
+        try:
+            await self._finish(batch)
+        finally:
+            self._batcher.settled()
+        return True
 
     async def _finish(self, batch: Batch) -> None:
         clean, culprits, letters = await self._settle(batch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,10 @@ _LONGEST_WAIT_S = 5.0
 #: Beside those that settle: readiness asks, too, and unfunded events are settled.
 _SPARE_CONNECTIONS = 2
 
+#: Objects made, less those gone again, before Python looks for cycles among the newest. Events by the ten
+#: thousand are held, and none is part of a cycle: at Python's own 700 looking took a tenth of the CPU time.
+_CYCLE_SEARCH_OBJECTS = 50_000
+
 log = get_logger(__name__)
 
 
@@ -52,6 +57,7 @@ async def run_worker(settings: Settings, *, stop: asyncio.Event | None = None) -
     Raises:
         ConfigurationError: a setting is missing or cannot be used.
     """
+    gc.set_threshold(_CYCLE_SEARCH_OBJECTS)
     dsn = _required(settings.database_url, "METER_DATABASE_URL")
     url = _required(settings.amqp_url, "METER_AMQP_URL")
     registry = process_registry("worker")
