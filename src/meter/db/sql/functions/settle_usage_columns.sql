@@ -67,7 +67,8 @@ begin
     account_org_ids := array(
         select org_ids[account.org] from unnest(account_orgs) with ordinality as account (org, no) order by account.no
     );
-    if not expect_new then
+    -- What rating refused is inserted nowhere, so that only looking tells whether it is known.
+    if not expect_new or usage.refusals is not null then
         event_org_ids := array(
             select account_org_ids[event.account] from unnest(usage.accounts) with ordinality as event (account, no)
             order by event.no
