@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 
 from hypothesis import strategies as st
 
@@ -76,7 +77,9 @@ _odd_metadata = st.one_of(
         )
     ),
 )
-_times = st.datetimes().map(lambda at: f'"{at.isoformat()}Z"')
+_times = st.builds(
+    '"{}{}"'.format, st.datetimes().map(datetime.isoformat), st.sampled_from(("Z", "Z", "+00:00", "+00:59"))
+)
 _odd_times = st.one_of(
     st.from_regex(
         r'"(20[0-9]{2}|0001|9999)-(0[0-9]|1[0-3])-[0-3][0-9][Tt ]([01][0-9]|2[0-4]):[0-6][0-9]:[0-6][0-9]'

@@ -54,7 +54,7 @@ def plain_decimal(literal: str) -> Decimal:
         InvalidOperation: its exponent has too many digits.
     """
     value = Decimal(literal)
-    if _is_storable(value):
+    if NUMBER_MIN_EXPONENT <= value.adjusted() <= NUMBER_MAX_EXPONENT:
         return value
     raise ValueError(literal)
 

@@ -35,7 +35,9 @@ _MILLION = 10**6
 #: Every digit of a time becomes a zero, so that its form can be looked up.
 _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _PLAIN_TIMES = frozenset(
-    b"0000-00-00T00:00:00" + fraction + b"Z" for fraction in (b"", *(b"." + b"0" * n for n in range(1, 7)))
+    b"0000-00-00T00:00:00" + fraction + utc
+    for fraction in (b"", *(b"." + b"0" * n for n in range(1, 7)))
+    for utc in (b"Z", b"+00:00")
 )
 
 _FOLDED = ("datacontenttype",)
@@ -122,10 +124,7 @@ def _flatten(event: _PlainEvent) -> Usage:
     if not _is_organization(org_id):
         raise ValueError(org_id)
     keyed_by_id = is_event_key(event_id)
-    # Newer versions of Python read 24:00 as the next day's midnight; to the contract it is no time.
-    plain_time = text.encode().translate(_DIGITS_TO_ZERO) in _PLAIN_TIMES and "T24" not in text
-    if plain_time:
-        datetime.fromisoformat(text)  # raises where the calendar has no such day
+    plain_time = _is_plain_time(text)
     quantity, credits, api_cost = data.quantity, data.credits, data.api_cost
     metadata, folded = data.metadata, None
     if event.datacontenttype is not UNSET:
@@ -150,6 +149,19 @@ def _flatten(event: _PlainEvent) -> Usage:
     )
 
 
+def _is_plain_time(text: str) -> bool:
+    """Tell whether a time is in UTC and in a form that needs no more than the calendar.
+
+    Raises:
+        ValueError: the calendar or the clock has no such time.
+    """
+    # Newer versions of Python read 24:00 as the next day's midnight; to the contract it is no time.
+    if text.encode().translate(_DIGITS_TO_ZERO) not in _PLAIN_TIMES or "T24" in text:
+        return False
+    datetime.fromisoformat(text)
+    return text[-1] == "Z" or text.endswith("+00:00")
+
+
 def _fold_content_type(metadata: dict[str, object], content_type: str) -> dict[str, object]:
     if _FOLDED[0] in metadata:
         raise ValueError(metadata)
@@ -167,7 +179,10 @@ def _amount(value: object) -> int:
     if type(value) is int and 0 <= value < _AMOUNT_LIMIT:
         return value * _MILLION
     if type(value) is Decimal:
-        return _amount_of_text(str(value))
+        # Twenty digits at most: exact again, even where the first step had to round what has more.
+        steps = int(value.scaleb(6))
+        if 0 <= steps < _AMOUNT_LIMIT * _MILLION and Decimal(steps).scaleb(-6) == value:
+            return steps
     raise ValueError(value)
 
 
