@@ -94,7 +94,8 @@ class Settlement:
         return None if row is None else row["funded"]
 
     async def _settle(self, connection: asyncpg.Connection, events: Sequence[Usage]) -> list[SettledEvent]:
-        for _ in range(_ATTEMPTS):
+        failed = 0
+        while failed < _ATTEMPTS:
             data = self._rating_data
             if data is None:
                 data = self._rating_data = await RatingData.load(connection)
@@ -104,9 +105,11 @@ class Settlement:
             try:
                 letters = await _call(connection, columns, data.epoch, expect_new=expect_new)
             except asyncpg.UniqueViolationError:
-                # Known, or settled by someone else at this very moment.
+                # Known, or settled by someone else at this very moment. Each time more of the batch is known, so
+                # this comes to an end without being counted.
                 self._doubts = _DOUBTS
             except asyncpg.PostgresError as error:
+                failed += 1
                 if error.sqlstate == StaleRating.sqlstate:
                     self._rating_data = None
                 elif error.sqlstate != OrganizationVanished.sqlstate:
