@@ -22,7 +22,7 @@ class Size:
         many_organizations: for drains over more organizations than usual.
         period_rows: of the one organization whose usage is added up and paged through.
         requests: a round, of each kind.
-        shares_runs: whether lines share one run of the usual drain, instead of each having a neighbour in time.
+        shares_runs: whether lines share one run of the usual drain, instead of each having its neighbour.
     """
 
     rounds: int
