@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
+from msgspec import structs
 from tests.balances import WRONG_BALANCES
 
 from meter.db.outcomes import DatabaseUnavailable, EventNotSettleable, Outcome
 from meter.db.pool import open_pool
 from meter.db.settlement import Settlement
-from meter.events import UsageEvent, new_event_id
+from meter.events import Usage, UsageEvent, new_event_id, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
     from tests.private_servers import FreshDatabase
 
 
-def event(
-    org_id: str = "acme", user_id: str = "alice", service_type: str = "llm", **fields: Any
-) -> UsageEvent:
+def event(org_id: str = "acme", user_id: str = "alice", service_type: str = "llm", **fields: Any) -> Usage:
     envelope = {
         "specversion": "1.0",
         "type": "meter.usage.v1",
@@ -34,8 +33,10 @@ def event(
         "subject": org_id,
         "time": fields.pop("time", None) or datetime.now(UTC).isoformat(),
     }
-    return UsageEvent.model_validate(
-        envelope | {"data": {"user_id": user_id, "service_type": service_type} | fields}
+    return usage_of(
+        UsageEvent.model_validate(
+            envelope | {"data": {"user_id": user_id, "service_type": service_type} | fields}
+        )
     )
 
 
@@ -57,8 +58,10 @@ async def settlement(database: FreshDatabase) -> AsyncIterator[Settlement]:
     await pool.close()
 
 
-async def credits_of(settlement: Settlement, *events: UsageEvent) -> list[tuple[str, str]]:
-    return [(settled.outcome.value, str(settled.credits)) for settled in await settlement.settle(events)]
+async def credits_of(settlement: Settlement, *events: Usage) -> list[tuple[str, str]]:
+    """What became of the events, and the credits of each as a decimal."""
+    settled = await settlement.settle(events)
+    return [(each.outcome.value, str(Decimal(each.credits).scaleb(-6))) for each in settled]
 
 
 async def test_events_are_rated_by_the_price_book(settlement: Settlement, owner: asyncpg.Connection) -> None:
@@ -78,17 +81,27 @@ async def test_events_are_rated_by_the_price_book(settlement: Settlement, owner:
         ("charged", "200.000000"),
         ("charged", "12.500000"),
         ("charged", "3.000000"),
-        ("unpriced", "0"),
+        ("unpriced", "0.000000"),
         ("charged", "0.000001"),
     ]
     unpriced = await owner.fetchval("select count(*) from open_usage_events where outcome = 'unpriced'")
     assert unpriced == 1
 
 
+async def test_a_batch_without_any_price_is_recorded_as_unpriced(
+    settlement: Settlement, owner: asyncpg.Connection
+) -> None:
+    assert await credits_of(settlement, event(service_type="translation"), event(service_type="dubbing")) == [
+        ("unpriced", "0.000000"),
+        ("unpriced", "0.000000"),
+    ]
+    assert await owner.fetchval("select count(*) from open_usage_events where outcome = 'unpriced'") == 2
+
+
 async def test_a_new_price_counts_from_the_next_batch_on(
     settlement: Settlement, owner: asyncpg.Connection
 ) -> None:
-    assert await credits_of(settlement, event(service_type="translation")) == [("unpriced", "0")]
+    assert await credits_of(settlement, event(service_type="translation")) == [("unpriced", "0.000000")]
     await owner.execute("insert into service_prices values ('translation', null, 'quantity', 3)")
     assert await credits_of(settlement, event(service_type="translation")) == [("charged", "3.000000")]
 
@@ -126,28 +139,25 @@ async def test_a_duplicate_stays_one_when_its_price_has_become_too_high(
     settlement: Settlement, owner: asyncpg.Connection
 ) -> None:
     twice = event(service_type="valuation", quantity="1000000", user_id="zoe")
-    other = twice.model_copy(update={"source": "elsewhere"})
+    other = structs.replace(twice, source="elsewhere")
     await owner.execute("select add_credits_to_pool('acme', 99999999)")
     assert await credits_of(settlement, twice) == [("charged", "75000000.000000")]
     await owner.execute("update service_prices set credits_per_unit = 1e12 where service_type = 'valuation'")
-    assert await credits_of(settlement, twice, other) == [("duplicate", "0"), ("conflict", "0")]
+    assert await credits_of(settlement, twice, other) == [("duplicate", "0.000000"), ("conflict", "0.000000")]
 
 
 async def test_unknown_fields_and_how_a_number_is_written_make_no_conflict(
     settlement: Settlement, owner: asyncpg.Connection
 ) -> None:
     first = event(quantity="1", metadata={"input_tokens": 10, "trace": "x"}, time="2026-01-01T00:00:00Z")
-    same = first.model_copy(
-        update={
-            "data": first.data.model_copy(
-                update={"quantity": Decimal("1.000000"), "metadata": {**first.data.metadata, "later": 1}}
-            ),
-            "folded": ("later",),
-        }
+    same = event(
+        id=first.id,
+        quantity="1.000000",
+        metadata={"trace": "x", "input_tokens": 10},
+        time="2026-01-01T01:00:00.000+01:00",
     )
-    changed = first.model_copy(
-        update={"data": first.data.model_copy(update={"metadata": {"input_tokens": 11, "trace": "x"}})}
-    )
+    same = structs.replace(same, metadata='{"later": 1, "trace": "x", "input_tokens": 10}', folded=("later",))
+    changed = structs.replace(first, metadata='{"input_tokens": 11, "trace": "x"}')
     outcomes = [settled.outcome for settled in await settlement.settle([first, same, changed])]
     assert outcomes == [Outcome.CHARGED, Outcome.DUPLICATE, Outcome.CONFLICT]
 
@@ -159,10 +169,10 @@ async def test_what_can_never_fit_and_what_does_not_answer_are_told_apart(
     await owner.execute("alter table credit_usage_attribution add check (1 / (quantity - 13) <> 0)")
     with pytest.raises(EventNotSettleable):
         await settlement.settle([event(quantity=13)])
-    await owner.execute("alter table credit_usage_attribution rename column quantity to amount")
+    await owner.execute("alter table organization_credit_pools rename to pools")
     with pytest.raises(DatabaseUnavailable):
         await settlement.settle([event()])
-    await owner.execute("alter table credit_usage_attribution rename column amount to quantity")
+    await owner.execute("alter table pools rename to organization_credit_pools")
     assert [each.outcome for each in await settlement.settle([event(credits=1)])] == [Outcome.CHARGED]
 
 
@@ -207,7 +217,7 @@ async def test_concurrent_workers_charge_each_event_once_and_never_deadlock(
     while await settlement.fund_waiting() is not None:
         pass
     spent = await owner.fetchval("select sum(used_credits + unfunded_credits) from organization_credit_pools")
-    assert spent == sum(each.data.credits or 0 for each in published)
+    assert spent == Decimal(sum(each.credits or 0 for each in published)).scaleb(-6)
 
 
 async def test_an_organization_purged_meanwhile_does_not_hold_up_its_neighbours(
