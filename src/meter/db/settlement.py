@@ -105,8 +105,8 @@ class Settlement:
             try:
                 letters = await _call(connection, columns, data.epoch, expect_new=expect_new)
             except asyncpg.UniqueViolationError:
-                # Known, or settled by someone else at this very moment. Each time more of the batch is known, so
-                # this comes to an end without being counted.
+                # Known, or settled by someone else at this very moment. Each time more of the batch is known,
+                # so this comes to an end without being counted.
                 self._doubts = _DOUBTS
             except asyncpg.PostgresError as error:
                 failed += 1
