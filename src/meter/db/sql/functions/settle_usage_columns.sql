@@ -102,7 +102,7 @@ begin
                          and (event.occurred_at is null or event.occurred_at <= latest) order by event.no),
                array_agg(case when outcomes[event.account] is null then 'u' when event.occurred_at > latest then 'f'
                               when event.letter is not null then event.letter
-                              when event.refusal is not null then 'r' end order by event.no)
+                              when event.refusal is not null and event.is_left_out is not true then 'r' end order by event.no)
         into fresh, letters
         from unnest(usage.accounts, usage.occurred_at, usage.refusals, letters, left_out) with ordinality
              as event (account, occurred_at, refusal, letter, is_left_out, no);
