@@ -1,4 +1,4 @@
-"""The usage summary against a sum in Python over the same entries."""
+"""The usage summary against a sum in Python over the same entries, whether they are summed already or not."""
 
 from __future__ import annotations
 
@@ -8,36 +8,48 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.read_api import ApiClient, seeded_api
+from tests.rollup import ROLL_UP
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tests.private_servers import PostgresServers
 
-#: 15 users on 40 days; the pool ends before the usage does, and a top-up then funds some of it.
-SEED = """
-select create_organization('acme');
-select add_organization_member('acme', 'olga', 'owner');
-select add_organization_member('acme', 'user-1', 'member');
-select set_pool_terms('acme', false);
-select add_credits_to_pool('acme', 500);
+SETTLE = """
 select settle_usage((select json_agg(json_build_object('org_id', 'acme',
     'event_key', usage_event_key('s', n::text), 'event_id', n::text, 'source', 's',
     'user_id', 'user-' || n % 15, 'service_type', (array['llm', 'valuation', 'embeddings'])[n % 3 + 1],
     'service_name', case when n % 2 = 0 then 'full' end, 'quantity', n % 4, 'credits', n % 7 + 0.000001 * n,
     'credits_given', true, 'api_cost', 0.01, 'key_source', 'platform', 'key_source_given', false,
-    'metadata', '{}'::json, 'occurred_at', timestamptz '2026-01-25T22:30:00Z' + n * interval '3 hours')
-    order by n) from generate_series(1, 320) as n));
-select add_credits_to_pool('acme', 200);
+    'metadata', '{{}}'::json, 'occurred_at', timestamptz '2026-01-25T22:30:00Z' + n * interval '3 hours')
+    order by n) from generate_series(1, 320) as n where n % 5 {part}));
 """
+BEGIN = """
+select create_organization('acme');
+select add_organization_member('acme', 'olga', 'owner');
+select add_organization_member('acme', 'user-1', 'member');
+select set_pool_terms('acme', false);
+select add_credits_to_pool('acme', 500);
+"""
+TOP_UP = "select add_credits_to_pool('acme', 200);"
+SUM = f"{ROLL_UP}; {ROLL_UP}; do $$ begin assert (select is_complete from rolled_up_organizations); end $$;"
+#: 15 users on 40 days; the pool ends before the usage does, and a top-up then funds some of it.
+SEEDS = {
+    "from the ledger": [BEGIN, SETTLE.format(part=">= 0"), TOP_UP],
+    "from sums": [BEGIN, SETTLE.format(part=">= 0"), TOP_UP, SUM],
+    "from sums and the queue": [BEGIN, SETTLE.format(part="> 2"), SUM, SETTLE.format(part="<= 2"), TOP_UP],
+}
 PERIOD = {"from_": "2026-01-27T12:00:00Z", "to": "2026-03-01T00:00:00+01:00"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=SEEDS)
 async def api(
-    postgres_servers: PostgresServers, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    postgres_servers: PostgresServers,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[ApiClient]:
-    async with seeded_api(postgres_servers, SEED, tmp_path_factory.mktemp("api")) as client:
+    seed = "\n".join(SEEDS[request.param])
+    async with seeded_api(postgres_servers, seed, tmp_path_factory.mktemp("api")) as client:
         yield client
 
 

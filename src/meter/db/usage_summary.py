@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from meter.db.reading import reading
 from meter.db.statements import statement
+from meter.db.usage_cover import Piece, Span, cover
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from decimal import Decimal
 
     import asyncpg
@@ -22,6 +23,14 @@ SERVICES_MAX = 100
 #: Users listed, and parts of a split time series.
 TOP_MAX = 10
 
+#: Sums that the spans of a time series are put together from; a week lies in two months.
+_SERIES_SPANS: dict[Interval, tuple[Span, ...]] = {
+    "hour": ("hour",),
+    "day": ("hour", "day"),
+    "week": ("hour", "day", "week"),
+    "month": ("hour", "day"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class UsageSums:
@@ -29,17 +38,17 @@ class UsageSums:
 
     ``name`` is the outcome, service type, user or part of the series they belong to, ``detail`` the service
     name, ``bucket`` the beginning of a span of the series. ``credits`` are charged and overage credits, but
-    of an outcome all its credits.
+    of an outcome all its credits. ``quantity`` and ``api_cost`` are None for users and the series.
     """
 
     name: str | None
     detail: str | None
     bucket: datetime | None
     events: int
-    quantity: Decimal
+    quantity: Decimal | None
     credits: Decimal
     unfunded_credits: Decimal
-    api_cost: Decimal
+    api_cost: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +74,7 @@ class SummaryQuestion:
 
 
 class UsageSummaries:
-    """Sums over the ledger.
+    """Sums over the ledger: read from what is summed already and what is not yet, in one snapshot.
 
     Args:
         pool: connections acting as ``meter_reader``.
@@ -87,20 +96,81 @@ class UsageSummaries:
         Raises:
             MeterError: those of ``meter.db.reading.reading``.
         """
+        parts: dict[str, list[UsageSums]] = {
+            "complete": [],
+            "outcome": [],
+            "service": [],
+            "user": [],
+            "series": [],
+        }
+        for row in await self._rows(question):
+            part, *sums = row.values()
+            parts[part].append(UsageSums(*sums))
+        return UsageSummary(parts["outcome"], parts["service"], parts["user"], parts["series"])
+
+    async def _rows(self, question: SummaryQuestion) -> list[asyncpg.Record]:
         with reading():
+            rows: list[asyncpg.Record] = await self._summed(question)
+            if not rows:
+                # Few entries, or not summed yet.
+                rows = await self._pool.fetch(
+                    statement("read_usage_summary"),
+                    question.org_id,
+                    question.user_id,
+                    question.start,
+                    question.end,
+                    question.interval,
+                    question.split_by,
+                    SERVICES_MAX,
+                    TOP_MAX,
+                )
+        return rows
+
+    async def _summed(self, question: SummaryQuestion) -> list[asyncpg.Record]:
+        """Read what is summed already; no rows where the sums cannot tell."""
+        now = datetime.now(UTC)
+        rows: list[asyncpg.Record]
+        if question.user_id is None:
+            covered = cover(question.start, question.end, ("hour", "day", "week"), now=now)
+            series = cover(question.start, question.end, _SERIES_SPANS[question.interval], now=now)
             rows = await self._pool.fetch(
-                statement("read_usage_summary"),
+                statement("read_rolled_up_usage"),
                 question.org_id,
-                question.user_id,
-                question.start,
-                question.end,
+                [piece.span for piece in covered.sums],
+                *_columns(covered.sums),
+                [piece.span for piece in series.sums],
+                *_columns(series.sums),
+                *_columns(covered.ledger),
+                covered.start,
+                covered.end,
                 question.interval,
                 question.split_by,
                 SERVICES_MAX,
                 TOP_MAX,
             )
-        parts: dict[str, list[UsageSums]] = {"outcome": [], "service": [], "user": [], "series": []}
-        for row in rows:
-            part, *sums = row.values()
-            parts[part].append(UsageSums(*sums))
-        return UsageSummary(parts["outcome"], parts["service"], parts["user"], parts["series"])
+            return rows
+        if question.interval == "hour":
+            return []
+        covered = cover(question.start, question.end, ("day",), now=now)
+        rows = await self._pool.fetch(
+            statement("read_rolled_up_usage_of_user"),
+            question.org_id,
+            question.user_id,
+            *_columns(covered.sums),
+            *_columns(covered.ledger),
+            covered.start,
+            covered.end,
+            question.interval,
+            question.split_by,
+            SERVICES_MAX,
+            TOP_MAX,
+        )
+        return rows
+
+
+def _columns(pieces: list[Piece]) -> tuple[list[datetime], list[datetime], list[int]]:
+    return (
+        [piece.start for piece in pieces],
+        [piece.end for piece in pieces],
+        [piece.sign for piece in pieces],
+    )

@@ -101,7 +101,7 @@ def _totals(by_outcome: list[UsageSums]) -> dict[str, object]:
         "events": sum(of.events for of in by_outcome),
         "credits": reduce(add, taken, Decimal(0)),
         "unfunded_credits": reduce(add, (of.unfunded_credits for of in by_outcome), Decimal(0)),
-        "api_cost": reduce(add, (of.api_cost for of in by_outcome), Decimal(0)),
+        "api_cost": reduce(add, (of.api_cost for of in by_outcome if of.api_cost is not None), Decimal(0)),
     }
 
 

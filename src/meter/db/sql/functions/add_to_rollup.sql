@@ -7,42 +7,34 @@ create or replace function add_to_rollup(batches usage_rollup_queue[], incomplet
 language sql volatile
 set search_path = public, pg_temp
 as $$
-    with queued as materialized (
-        select org.org_id, batch.event_keys[org.before + 1 : org.last] as keys,
-               batch.entries[org.before + 1 : org.last] as entries
+    with queued as (
+        select org.id as org_id, batch.event_keys[coalesce(batch.ends[org.no - 1], 0) + 1 : batch.ends[org.no]] as keys,
+               batch.entries[coalesce(batch.ends[org.no - 1], 0) + 1 : batch.ends[org.no]] as entries
         from unnest(batches) as batch
-        cross join lateral (
-            select id as org_id, last, coalesce(lag(last) over (order by no), 0) as before
-            from unnest(batch.org_ids, batch.ends) with ordinality as listed (id, last, no)
-        ) as org
-        join rolled_up_organizations known on known.org_id = org.org_id and known.is_complete
-        where org.last > org.before
-    ),
-    fresh as (
-        select org_id, array_agg(key) as keys
-        from queued cross join unnest(queued.keys) as key
-        where queued.entries is null
-        group by org_id
+        cross join lateral unnest(batch.org_ids) with ordinality as org (id, no)
+        where exists (select from rolled_up_organizations known where known.org_id = org.id and known.is_complete)
     ),
     row as (
-        select usage.*
-        from fresh
+        select usage.org_id, usage.user_id, usage.occurred_at, usage.service_type, usage.service_name, usage.outcome,
+               usage.entry, usage.quantity, usage.credits_used, usage.api_cost
+        from queued
         join credit_usage_attribution usage
-          on usage.org_id = fresh.org_id and usage.event_key = any (fresh.keys) and usage.entry = 0
+          on usage.org_id = queued.org_id and usage.event_key = any (queued.keys) and usage.entry = 0
+        where queued.entries is null
         union all
-        select usage.*
+        select usage.org_id, usage.user_id, usage.occurred_at, usage.service_type, usage.service_name, usage.outcome,
+               usage.entry, usage.quantity, usage.credits_used, usage.api_cost
         from queued
         cross join unnest(queued.keys, queued.entries) as moved (event_key, entry)
         join credit_usage_attribution usage
           on usage.org_id = queued.org_id and usage.event_key = moved.event_key and usage.entry = moved.entry
         where queued.entries is not null
         union all
-        select usage.*
+        select usage.org_id, usage.user_id, usage.occurred_at, usage.service_type, usage.service_name, usage.outcome,
+               usage.entry, usage.quantity, usage.credits_used, usage.api_cost
         from credit_usage_attribution usage
         where usage.org_id = incomplete
-          and (usage.event_key, usage.entry) not in (
-              select key, entry from queued_usage(incomplete)
-          )
+          and (usage.event_key, usage.entry) not in (select key, entry from queued_usage(incomplete))
     ),
     base as materialized (
         select org_id, user_id, date_bin('1 hour', occurred_at, '2000-01-03Z') as hour, service_type, service_name,
@@ -59,7 +51,9 @@ as $$
         )
         select org_id, span, date_bin(length, hour, '2000-01-03Z') as starts_at, service_type, service_name, outcome,
                bit_or(case span when 'hour' then minutes
-                                else 1::bigint << (extract(epoch from hour - date_bin(length, hour, '2000-01-03Z')) / part)::integer end),
+                                else 1::bigint << floor(
+                                    extract(epoch from hour - date_bin(length, hour, '2000-01-03Z')) / part
+                                )::integer end),
                sum(entries), sum(events), sum(quantity), sum(credits), sum(api_cost)
         from (
             select org_id, hour, service_type, service_name, outcome, bit_or(minutes) as minutes, sum(entries) as entries,

@@ -40,8 +40,7 @@ named_splits as (
 ),
 series as (
     select bucket, case when split in (select split from named_splits) then split end as split,
-           sum(events)::bigint as events, sum(quantity) as quantity, sum(credits) as credits,
-           sum(unfunded_credits) as unfunded_credits, sum(api_cost) as api_cost
+           sum(events)::bigint as events, sum(credits) as credits, sum(unfunded_credits) as unfunded_credits
     from sums
     where part = 'bucket'
     group by 1, 2
@@ -53,8 +52,8 @@ union all
 (select part, service_type, service_name, null, events, quantity, credits, unfunded_credits, api_cost
  from sums where part = 'service' order by credits desc, events desc, service_type, service_name limit $7)
 union all
-(select part, user_id, null, null, events, quantity, credits, unfunded_credits, api_cost
+(select part, user_id, null, null, events, null, credits, unfunded_credits, null
  from sums where part = 'user' order by credits desc, events desc, user_id limit $8)
 union all
-(select 'series', split, null, bucket, events, quantity, credits, unfunded_credits, api_cost
+(select 'series', split, null, bucket, events, null, credits, unfunded_credits, null
  from series order by split nulls last, bucket);

@@ -1,0 +1,178 @@
+"""The sums of usage: with the queue they are the ledger, whatever happens at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+from tests.rollup import ROLL_UP, WRONG_SUMS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.private_servers import FreshDatabase
+
+ORGANIZATIONS = ("acme", "beta", "gamma")
+SETUP = """
+select create_organization(id), set_pool_terms(id, false), add_credits_to_pool(id, 300)
+from unnest(array['acme', 'beta', 'gamma']) as id;
+"""
+
+
+@pytest.fixture
+async def pool(database: FreshDatabase) -> AsyncIterator[asyncpg.Pool]:
+    async with asyncpg.create_pool(database.dsn, min_size=0, max_size=8) as opened:
+        await opened.execute(SETUP)
+        yield opened
+
+
+def batch(chance: random.Random, count: int = 40) -> str:
+    """A batch of usage, some of which other batches hold too."""
+    events = []
+    for _ in range(count):
+        number = chance.randrange(3_000)
+        events.append(
+            {
+                "org_id": ORGANIZATIONS[number % 3],
+                "event_id": str(number),
+                "source": "s",
+                "user_id": f"user-{number % 7}",
+                "service_type": ("llm", "valuation")[number % 2],
+                "service_name": ("full", None)[number % 4 // 2],
+                "quantity": number % 5,
+                "credits": number % 11,
+                "credits_given": True,
+                "api_cost": 0.5,
+                "key_source": "platform",
+                "key_source_given": False,
+                "metadata": {},
+                "occurred_at": f"2026-02-{number % 28 + 1:02}T{number % 24:02}:{number % 60:02}:17.25Z",
+            }
+        )
+    return json.dumps(events)
+
+
+SETTLE = """
+select count(*) from settle_usage((
+    select json_agg(event || jsonb_build_object('event_key', usage_event_key('s', event ->> 'event_id')))
+    from jsonb_array_elements($1::jsonb) as event))
+"""
+
+
+async def rolled_up(pool: asyncpg.Pool) -> int:
+    """Sum until nothing waits; how many rows were taken off the queue."""
+    rows = 0
+    while (taken := await pool.fetchval(ROLL_UP)) is not None:
+        rows += taken
+    return rows
+
+
+async def test_sums_and_queue_are_the_ledger_while_everything_happens_at_once(pool: asyncpg.Pool) -> None:
+    chance = random.Random(8)
+    settled = asyncio.Event()
+
+    async def settle(batches: int) -> None:
+        for _ in range(batches):
+            await pool.fetchval(SETTLE, batch(chance))
+
+    async def fund() -> None:
+        while not settled.is_set():
+            await pool.fetchval("select add_credits_to_pool($1, 60)", chance.choice(ORGANIZATIONS))
+
+    async def roll_up() -> None:
+        while not settled.is_set():
+            await pool.fetchval(ROLL_UP)
+
+    async def look() -> int:
+        looked = 0
+        while not settled.is_set():
+            assert await pool.fetch(WRONG_SUMS) == []
+            looked += 1
+        return looked
+
+    async def all_settled() -> None:
+        await asyncio.gather(*(settle(12) for _ in range(3)))
+        settled.set()
+
+    async with asyncio.timeout(120):
+        *_, looked = await asyncio.gather(all_settled(), fund(), roll_up(), roll_up(), look())
+    assert looked > 0
+    await rolled_up(pool)
+    assert await pool.fetch(WRONG_SUMS) == []
+    assert await pool.fetchval("select count(*) from usage_rollup_queue") == 0
+    summed = await pool.fetchval("select sum(entries) from usage_by_service where span = 'hour'")
+    assert summed == await pool.fetchval("select count(*) from credit_usage_attribution") > 500
+    assert await pool.fetchval("select count(*) from credit_usage_attribution where entry > 0") > 0
+
+
+async def test_what_was_rolled_back_is_in_no_sum(pool: asyncpg.Pool) -> None:
+    await pool.fetchval(SETTLE, batch(random.Random(1)))
+    async with pool.acquire() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.fetchval(SETTLE, batch(random.Random(2)))
+        await transaction.rollback()
+    assert await rolled_up(pool) == await pool.fetchval("select count(*) from credit_usage_attribution")
+    assert await pool.fetch(WRONG_SUMS) == []
+
+
+async def test_a_replay_adds_nothing(pool: asyncpg.Pool) -> None:
+    for _ in range(2):
+        await pool.fetchval(SETTLE, batch(random.Random(1)))
+        await rolled_up(pool)
+    assert await pool.fetch(WRONG_SUMS) == []
+
+
+async def test_small_organizations_and_young_queues_are_left_alone(pool: asyncpg.Pool) -> None:
+    await pool.fetchval(SETTLE, batch(random.Random(1)))
+    assert await pool.fetchval("select roll_up_usage()") is None
+    assert await pool.fetchval("select roll_up_usage('0 seconds')") > 0
+    assert await pool.fetchval("select count(*) from usage_by_service") == 0
+    assert await pool.fetchval("select count(*) from rolled_up_organizations where is_complete") == 0
+
+
+async def test_one_at_a_time_sums(pool: asyncpg.Pool) -> None:
+    await pool.fetchval(SETTLE, batch(random.Random(1)))
+    async with pool.acquire() as connection, connection.transaction():
+        assert await connection.fetchval(ROLL_UP) > 0
+        assert await pool.fetchval(ROLL_UP) is None
+
+
+async def test_a_ledger_from_before_the_sums_is_summed_when_older_transactions_have_ended(
+    pool: asyncpg.Pool,
+) -> None:
+    await pool.fetchval(SETTLE, batch(random.Random(1)))
+    await pool.execute("delete from usage_rollup_queue")
+    older = await pool.acquire()
+    transaction = older.transaction()
+    await transaction.start()
+    await older.fetchval(SETTLE, batch(random.Random(2)))
+    await older.execute("delete from usage_rollup_queue")
+    assert [await pool.fetchval(ROLL_UP) for _ in range(2)] == [None, None]
+    await transaction.commit()
+    await pool.release(older)
+    await pool.fetchval(SETTLE, batch(random.Random(3)))
+    async with asyncio.timeout(30):
+        while not await pool.fetchval("select bool_and(is_complete) from rolled_up_organizations"):
+            await pool.fetchval(ROLL_UP)
+    await rolled_up(pool)
+    assert await pool.fetch(WRONG_SUMS) == []
+    summed = await pool.fetchval("select sum(entries) from usage_by_user where span = 'week'")
+    assert summed == await pool.fetchval("select count(*) from credit_usage_attribution")
+
+
+async def test_a_purged_organization_leaves_no_sums(pool: asyncpg.Pool) -> None:
+    for seed in (1, 2):
+        await pool.fetchval(SETTLE, batch(random.Random(seed)))
+        await rolled_up(pool)
+    await pool.fetchval(SETTLE, batch(random.Random(3)))
+    await pool.fetchval("select purge_organization('acme')")
+    await rolled_up(pool)
+    for table in ("usage_by_service", "usage_by_user", "usage_of_user", "rolled_up_organizations"):
+        owners = await pool.fetchval(f"select array_agg(distinct org_id order by org_id) from {table}")
+        assert owners == ["beta", "gamma"], table
+    assert await pool.fetch(WRONG_SUMS) == []
