@@ -97,7 +97,7 @@ def _time(event: Event) -> str:
 
 
 def _quantity(event: Event) -> int:
-    return TOO_MANY if event.refusal == "amount_overflow" else 1_000_000
+    return TOO_MANY if event.service == "valuation" else 1_000_000
 
 
 def _published(event: Event) -> dict[str, object]:
@@ -136,7 +136,9 @@ class SettleByWorker:
 
 def _rated_now(event: Event) -> Event:
     name, _, price = event.service.partition("-")
-    return replace(event, credits=int(price)) if name == "costs" else event
+    if name == "costs":
+        return replace(event, credits=int(price), refusal=None)
+    return replace(event, credits=None, refusal=None) if name == "unheard" else event
 
 
 def _usage(event: Event) -> Usage:

@@ -59,6 +59,7 @@ class Identity(Enum):
     NEW = "a new event"
     AGAIN = "an earlier event"
     REPRICED = "an earlier event, rated at another price since"
+    OVERFLOWN = "an earlier event, rated at more than can be charged since"
     EXTENDED = "an earlier event, with a field that the contract does not know"
     CHANGED = "the key of an earlier event with other content"
     ELSEWHERE = "the key of an earlier event, in another organization"
@@ -151,16 +152,19 @@ class Settling(RuleBasedStateMachine):
             self.published.append(new)
             return new
         earlier = self.published[-min(draft.back, len(self.published))]
+        changes: dict[str, Any] = {}
         match draft.identity:
             case Identity.REPRICED if not (earlier.given or earlier.refusal):
-                return replace(earlier, credits=draft.credits)
+                changes = {"credits": draft.credits}
+            case Identity.OVERFLOWN if not (earlier.given or earlier.refusal):
+                changes = {"credits": None, "refusal": "amount_overflow"}
             case Identity.EXTENDED:
-                return replace(earlier, extended=True)
+                changes = {"extended": True}
             case Identity.CHANGED:
-                return replace(earlier, user_id=draft.user_id, request_id="changed")
+                changes = {"user_id": draft.user_id, "request_id": "changed"}
             case Identity.ELSEWHERE:
-                return replace(earlier, org_id=self.prefix + draft.org)
-        return earlier
+                changes = {"org_id": self.prefix + draft.org}
+        return replace(earlier, **changes)
 
     @initialize(
         bought=st.sampled_from([5_000_000, 20_000_000]), limit=st.sampled_from([1_000_000, 4_000_000])

@@ -99,6 +99,12 @@ IDENTITY = [
         "and first.event_key = event.event_key",
     ),
     _function(
+        "a known event that cannot be rated any more is refused",
+        "settle_usage_columns",
+        "if not expect_new or usage.refusals is not null then",
+        "if not expect_new then",
+    ),
+    _function(
         "an event of the future is settled",
         "usage_rows",
         "      and (event.occurred_at is null or event.occurred_at <= latest)\n",
@@ -329,6 +335,12 @@ BOOKS = [
         "apply_settlement",
         "        where final.outcome in ('unfunded', 'unpriced')\n",
         "        where final.outcome in ('unpriced')\n",
+    ),
+    _function(
+        "a batch without any price is taken for charged",
+        "settle_usage_columns",
+        "usage.credits is null or array_position(usage.credits, null) is not null",
+        "array_position(usage.credits, null) is not null",
     ),
     _function(
         "open events are numbered by key",
