@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: More than the steps that are done at once.
 _CONNECTIONS = 5
+#: Of one step, which takes milliseconds; what waits so long waits for ever.
+_TIMEOUT_S = 30
 
 _WAITING = """
 select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
@@ -87,14 +89,15 @@ class SettlingDatabase:
         return answers, await self.watcher.fetchval(STATE, org_ids)
 
     async def _until_done_or_waiting(self, running: list[asyncio.Task[object]]) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(_TIMEOUT_S):
             while sum(not task.done() for task in running) > await self.watcher.fetchval(_WAITING):
                 pass
 
 
 async def _answer(step: Step, client: Client) -> object:
     try:
-        return await step.on_database(client)
+        async with asyncio.timeout(_TIMEOUT_S):
+            return await step.on_database(client)
     except asyncpg.PostgresError as error:
         if not (error.sqlstate or "").startswith("MT"):
             raise

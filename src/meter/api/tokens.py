@@ -72,12 +72,16 @@ class Tokens:
         issuer: the only ``iss`` that is believed.
         audience: what must be in ``aud``.
         keys: the issuer's public keys.
+        verified_max: how many tokens are remembered whose signature held.
     """
 
-    def __init__(self, issuer: str, audience: str, keys: KeySource) -> None:
+    def __init__(
+        self, issuer: str, audience: str, keys: KeySource, *, verified_max: int = VERIFIED_MAX
+    ) -> None:
         self._issuer = issuer
         self._audience = audience
         self._keys = keys
+        self._verified_max = verified_max
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
 
     def caller(self, token: str) -> Caller:
@@ -110,7 +114,7 @@ class Tokens:
     def _remember(self, digest: bytes, verified: _Verified) -> None:
         self._verified[digest] = verified
         self._verified.move_to_end(digest)
-        if len(self._verified) > VERIFIED_MAX:
+        if len(self._verified) > self._verified_max:
             self._verified.popitem(last=False)
 
     def _verify(self, token: str) -> _Verified:
