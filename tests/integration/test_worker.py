@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 from pamqp.commands import Basic
+from tests.certificates import self_signed
 from tests.malformed import MALFORMED, body
 from tests.running_worker import Ledger, UsageSide, ledger, running_worker, until, usage_side
+from tests.tcp_proxy import tcp_proxy
+from yarl import URL
 
 from meter.events import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from pamqp.common import FieldValue
     from tests.private_servers import Broker, FreshDatabase
@@ -139,6 +144,22 @@ async def test_a_message_whose_properties_cannot_be_read_is_a_dead_letter_like_a
         assert letter.header.properties.headers["meter-reason"] == "unsupported_content_type"
         assert await books.settled(2) == {"charged": 2}
         await until(worker.is_ready, bool)
+
+
+async def test_usage_comes_over_tls_as_well(
+    database: FreshDatabase, broker: Broker, books: Ledger, services: UsageSide, tmp_path: Path
+) -> None:
+    certificate = self_signed(tmp_path / "certificate.pem")
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(certificate)
+    plain = URL(broker.worker_url)
+    async with tcp_proxy(str(plain.host), plain.port or 0, server) as proxy:
+        url = plain.with_scheme("amqps").with_port(proxy.port).with_query(cafile=str(certificate))
+        async with running_worker(database.dsn, str(url)) as worker:
+            await services.publish_events(body("acme", number) for number in range(500))
+            await services.publish_batch(body("acme", 1_000 + number) for number in range(1_000))
+            assert await books.settled(1_500) == {"charged": 1_500}
+            assert await worker.stop() < 10
 
 
 class UnreadableProperties(Basic.Properties):
