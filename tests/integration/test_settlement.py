@@ -13,6 +13,7 @@ import pytest
 from msgspec import structs
 from tests.balances import WRONG_BALANCES
 
+from meter.db.clockwork import Clockwork
 from meter.db.outcomes import DatabaseUnavailable, EventNotSettleable, Outcome
 from meter.db.pool import open_pool
 from meter.db.settlement import Settlement
@@ -55,6 +56,13 @@ async def owner(database: FreshDatabase) -> AsyncIterator[asyncpg.Connection]:
 async def settlement(database: FreshDatabase) -> AsyncIterator[Settlement]:
     pool = await open_pool(database.dsn, "meter_worker", max_connections=4)
     yield Settlement(pool)
+    await pool.close()
+
+
+@pytest.fixture
+async def clockwork(database: FreshDatabase) -> AsyncIterator[Clockwork]:
+    pool = await open_pool(database.dsn, "meter_worker", max_connections=1)
+    yield Clockwork(pool)
     await pool.close()
 
 
@@ -177,7 +185,7 @@ async def test_what_can_never_fit_and_what_does_not_answer_are_told_apart(
 
 
 async def test_concurrent_workers_charge_each_event_once_and_never_deadlock(
-    settlement: Settlement, owner: asyncpg.Connection
+    settlement: Settlement, clockwork: Clockwork, owner: asyncpg.Connection
 ) -> None:
     """Every batch is settled by two of four workers, each in an order of its own, while credits come in."""
     organizations = [f"org-{number}" for number in range(8)]
@@ -214,7 +222,7 @@ async def test_concurrent_workers_charge_each_event_once_and_never_deadlock(
         published
     )
     assert await owner.fetch(WRONG_BALANCES, organizations) == []
-    while await settlement.fund_waiting() is not None:
+    while await clockwork.fund_waiting() is not None:
         pass
     spent = await owner.fetchval("select sum(used_credits + unfunded_credits) from organization_credit_pools")
     assert spent == Decimal(sum(each.credits or 0 for each in published)).scaleb(-6)
@@ -274,7 +282,7 @@ async def test_unfunded_events_settle_in_the_order_in_which_they_were_recorded(
 
 
 async def test_workers_go_on_where_a_top_up_stopped(
-    settlement: Settlement, owner: asyncpg.Connection
+    settlement: Settlement, clockwork: Clockwork, owner: asyncpg.Connection
 ) -> None:
     await owner.execute("select create_organization('many')")
     await owner.execute("select set_pool_terms('many', p_allocation_required => false)")
@@ -282,8 +290,8 @@ async def test_workers_go_on_where_a_top_up_stopped(
         await settlement.settle([event("many", credits=1) for _ in range(500)])
     funded = await owner.fetchval("select funded_events from add_credits_to_pool('many', 2000)")
     assert funded == 1000
-    assert await settlement.fund_waiting() == 500
-    assert await settlement.fund_waiting() is None
+    assert await clockwork.fund_waiting() == 500
+    assert await clockwork.fund_waiting() is None
     assert (
         await owner.fetchval("select used_credits from organization_credit_pools where org_id = 'many'")
         == 1500

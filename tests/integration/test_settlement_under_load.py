@@ -13,6 +13,7 @@ from tests.balances import WRONG_BALANCES
 from tests.settlement_model import Event
 from tests.settlement_steps import Client, SettleByWorker
 
+from meter.db.clockwork import Clockwork
 from meter.db.pool import open_pool
 from meter.db.settlement import Settlement
 from meter.events import new_event_id
@@ -86,7 +87,7 @@ async def test_every_event_is_settled_once_and_no_worker_deadlocks(database: Fre
         workers = [running.create_task(work(number)) for number in range(WORKERS)]
         running.create_task(keep_books())
     answered = [each for worker in workers for each in worker.result()]
-    while await Settlement(pool).fund_waiting() is not None:
+    while await Clockwork(pool).fund_waiting() is not None:
         pass
     await pool.close()
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from meter.backoff import Backoff
-from meter.consumers.funding import keep_funding
+from meter.consumers.clockwork import keep_time
 from meter.consumers.metrics import WorkerMetrics
 from meter.consumers.settling import DatabaseState, PatientSettlement
 from meter.consumers.supervisor import Supervisor
+from meter.db.clockwork import Clockwork
 from meter.db.migrate import schema_is_current
 from meter.db.pool import open_pool
 from meter.db.settlement import Settlement
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 _DRAIN_S = 7.0
 _CLOSE_S = 1.5
 _LONGEST_WAIT_S = 5.0
-#: Beside those that settle: readiness asks, too, and unfunded events are settled.
-_SPARE_CONNECTIONS = 2
+#: Beside those that settle: readiness asks, and three kinds of work that is due are done.
+_SPARE_CONNECTIONS = 4
 
 #: Objects made, less those gone again, before Python looks for cycles among the newest. Events by the ten
 #: thousand are held, and none is part of a cycle: at Python's own 700 looking took a tenth of the CPU time.
@@ -73,12 +74,12 @@ async def run_worker(settings: Settings, *, stop: asyncio.Event | None = None) -
         port = await stack.enter_async_context(serving(app, settings.worker_host, settings.worker_port))
         log.info("worker started", host=settings.worker_host, port=port)
         await _wait_for_schema(pool, stopping)
-        funding = asyncio.create_task(keep_funding(settlement))
+        due = asyncio.create_task(keep_time(Clockwork(pool)))
         try:
             await _consume_until_stopped(supervisor, stopping)
         finally:
-            funding.cancel()
-            await asyncio.gather(funding, return_exceptions=True)
+            due.cancel()
+            await asyncio.gather(due, return_exceptions=True)
         log.info("worker stopped")
 
 

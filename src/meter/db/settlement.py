@@ -78,21 +78,6 @@ class Settlement:
         except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
             raise DatabaseUnavailable(f"the database does not answer ({type(error).__name__})") from error
 
-    async def fund_waiting(self) -> int | None:
-        """Go on settling unfunded events of one organization whose credits came in.
-
-        Returns:
-            How many events were settled; None when no organization waits.
-
-        Raises:
-            DatabaseUnavailable: try again later.
-        """
-        try:
-            row = await self._pool.fetchrow(statement("fund_waiting_organizations"))
-        except (asyncpg.PostgresError, OSError, TimeoutError, asyncpg.InterfaceError) as error:
-            raise DatabaseUnavailable(f"unfunded events wait ({type(error).__name__})") from error
-        return None if row is None else row["funded"]
-
     async def _settle(self, connection: asyncpg.Connection, events: Sequence[Usage]) -> list[SettledEvent]:
         failed = 0
         while failed < _ATTEMPTS:

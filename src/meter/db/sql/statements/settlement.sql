@@ -58,9 +58,6 @@ select settle_usage_columns(row(
     $23::text[]::text[]
 )::usage_columns, $24, $25);
 
--- name: fund_waiting_organizations
-select org_id, funded from fund_waiting_organizations();
-
 -- name: rating_epoch
 select epoch from rating_epoch;
 
