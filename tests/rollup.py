@@ -16,7 +16,8 @@ spanned as (
 ),
 expected_by_service as (
     select org_id, span, starts_at, service_type, service_name, outcome,
-           bit_or(1::bigint << floor(place)::integer) as parts, count(*) as entries, count(*) filter (where entry = 0) as events,
+           bit_or(1::bigint << floor(place)::integer) as parts, count(*) as entries,
+           count(*) filter (where entry = 0) as events,
            coalesce(sum(quantity) filter (where entry = 0), 0) as quantity, sum(credits_used) as credits,
            coalesce(sum(api_cost) filter (where entry = 0), 0) as api_cost
     from spanned group by 1, 2, 3, 4, 5, 6

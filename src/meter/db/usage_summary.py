@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from meter.db.reading import reading
 from meter.db.statements import statement
 from meter.db.usage_cover import Piece, Span, cover
+from meter.db.usage_history import EARLIEST
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -140,7 +141,7 @@ class UsageSummaries:
                 *_columns(covered.sums),
                 [piece.span for piece in series.sums],
                 *_columns(series.sums),
-                *_columns(covered.ledger),
+                *_edges(covered.ledger),
                 covered.start,
                 covered.end,
                 question.interval,
@@ -157,7 +158,7 @@ class UsageSummaries:
             question.org_id,
             question.user_id,
             *_columns(covered.sums),
-            *_columns(covered.ledger),
+            *_edges(covered.ledger),
             covered.start,
             covered.end,
             question.interval,
@@ -174,3 +175,10 @@ def _columns(pieces: list[Piece]) -> tuple[list[datetime], list[datetime], list[
         [piece.end for piece in pieces],
         [piece.sign for piece in pieces],
     )
+
+
+def _edges(pieces: list[Piece]) -> list[datetime | int]:
+    """Both edges, an empty one where there is none; single values show the planner how short they are."""
+    empty = Piece(None, EARLIEST, EARLIEST, 1)
+    both = (*pieces, empty, empty)[:2]
+    return [value for piece in both for value in (piece.start, piece.end, piece.sign)]
