@@ -38,6 +38,14 @@ async def fill(channel: AbstractChannel, messages: Sequence[Message]) -> None:
         RuntimeError: the queue then holds another number of messages.
     """
     await channel.queue_purge(USAGE_QUEUE)
+    await publish_all(channel, messages)
+    ready = await depth(channel)
+    if ready != len(messages):
+        raise RuntimeError(f"{len(messages)} messages were confirmed and the queue holds {ready}")
+
+
+async def publish_all(channel: AbstractChannel, messages: Sequence[Message]) -> None:
+    """Publish, and wait until all is confirmed."""
     waiting = iter(messages)
 
     async def lane() -> None:
@@ -47,9 +55,6 @@ async def fill(channel: AbstractChannel, messages: Sequence[Message]) -> None:
     async with asyncio.TaskGroup() as lanes:
         for _ in range(_WINDOW):
             lanes.create_task(lane())
-    ready = await depth(channel)
-    if ready != len(messages):
-        raise RuntimeError(f"{len(messages)} messages were confirmed and the queue holds {ready}")
 
 
 async def depth(channel: AbstractChannel) -> int:

@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import httpx
+import psutil
 
-from bench.backlog import depth
+from bench.backlog import depth, publish_all
 from bench.polling import polled
-from bench.workers import outcomes_of, running_workers
+from bench.workers import outcomes_of, ready, running_workers
+from meter.consumers.topology import USAGE_QUEUE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from aiormq.abc import AbstractChannel
 
+    from bench.messages import Message
     from bench.stack import Stack
     from bench.workers import Worker
 
@@ -83,7 +86,6 @@ async def drain(
     dsn: str,
     *,
     events: int,
-    workers: int = 1,
     beside: Beside | None = None,
 ) -> Drain:
     """Start ``meter worker`` on a full queue and wait until everything is settled.
@@ -97,26 +99,70 @@ async def drain(
         channel: to watch the queue with.
         dsn: the database to settle into.
         events: how many the queue holds.
-        workers: how many processes, started together.
-        beside: watches the workers while the clock runs.
+        beside: watches the worker while the clock runs.
 
     Raises:
         TimeoutError: it took longer than anything here may.
     """
     full = await depth(channel)
     async with (
-        running_workers(stack, dsn, workers) as running,
+        running_workers(stack, dsn) as running,
         httpx.AsyncClient() as client,
         asyncio.timeout(_START_SECONDS) as deadline,
     ):
-        await polled(lambda: depth(channel), lambda ready: ready < full, _FIRST_POLL_SECONDS)
+        await polled(lambda: depth(channel), lambda left: left < full, _FIRST_POLL_SECONDS)
         deadline.reschedule(asyncio.get_running_loop().time() + _DRAIN_SECONDS)
         async with beside(running) if beside else nullcontext():
             began = time.perf_counter()
-            await polled(lambda: depth(channel), lambda ready: ready == 0, _EMPTY_POLL_SECONDS)
+            await polled(lambda: depth(channel), lambda left: left == 0, _EMPTY_POLL_SECONDS)
             by_worker = await settled(client, running, events)
             seconds = time.perf_counter() - began
         return Drain(seconds, by_worker)
+
+
+async def drain_together(
+    stack: Stack, channel: AbstractChannel, dsn: str, messages: Sequence[Message], *, workers: int
+) -> Drain:
+    """Let workers begin at the same moment, which those that start on a full queue do not.
+
+    They start on an empty queue and are stopped where they stand; the queue is filled; they go on, and the clock
+    starts.
+
+    Args:
+        stack: the servers.
+        channel: to fill the queue, and to watch it.
+        dsn: the database to settle into.
+        messages: what to fill it with.
+        workers: how many processes.
+
+    Raises:
+        TimeoutError: it took longer than anything here may.
+    """
+    await channel.queue_purge(USAGE_QUEUE)
+    async with (
+        running_workers(stack, dsn, workers) as running,
+        httpx.AsyncClient() as client,
+        asyncio.timeout(_DRAIN_SECONDS),
+    ):
+        await asyncio.gather(*(ready(worker.url) for worker in running))
+        with _stopped(running):
+            await publish_all(channel, messages)
+        began = time.perf_counter()
+        await polled(lambda: depth(channel), lambda left: left == 0, _EMPTY_POLL_SECONDS)
+        by_worker = await settled(client, running, sum(message.events for message in messages))
+        return Drain(time.perf_counter() - began, by_worker)
+
+
+@contextmanager
+def _stopped(workers: Sequence[Worker]) -> Iterator[None]:
+    processes = [psutil.Process(worker.pid) for worker in workers]
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
 
 
 async def settled(client: httpx.AsyncClient, workers: Sequence[Worker], events: int) -> list[dict[str, int]]:

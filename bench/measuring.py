@@ -62,28 +62,25 @@ class Bench:
         drawn = usages(self.size.single_events)
         return single_messages(drawn, encoded_events(drawn))
 
-    async def drained(
-        self, dsn: str, messages: Sequence[Message], *, workers: int = 1, beside: Beside | None = None
-    ) -> Drain:
+    async def drained(self, dsn: str, messages: Sequence[Message], *, beside: Beside | None = None) -> Drain:
         """Fill the queue, then drain it.
 
         Args:
             dsn: the database to settle into.
             messages: what to fill it with.
-            workers: how many processes.
             beside: entered at the first delivery, left at the last commit.
         """
         await fill(self.channel, messages)
         events = sum(message.events for message in messages)
-        return await drain(self.stack, self.channel, dsn, events=events, workers=workers, beside=beside)
+        return await drain(self.stack, self.channel, dsn, events=events, beside=beside)
 
-    async def charged(self, dsn: str, messages: Sequence[Message], *, workers: int = 1) -> float:
+    async def charged(self, dsn: str, messages: Sequence[Message]) -> float:
         """Fill the queue, then drain it into a database where everything can be charged.
 
         Returns:
             Events a second.
         """
-        drained = await self.drained(dsn, messages, workers=workers)
+        drained = await self.drained(dsn, messages)
         drained.expect(charged=sum(message.events for message in messages))
         return drained.rate
 

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bench.databases import SQL, value
+from bench.drain import drain_together
 from bench.figures import Target
 from bench.messages import batch_messages, encoded_events
 from bench.rounds import Ratio, Rounds, Run
@@ -41,18 +42,22 @@ class _Runs:
         drawn = usages(self._bench.size.batch_events, biggest_share=_BIGGEST_SHARE)
         return batch_messages(drawn, encoded_events(drawn))
 
+    async def one(self) -> float:
+        return await self._drained(self._bench.batches, workers=1)
+
     async def two(self) -> float:
-        return await self._by_two(self._bench.batches)
+        return await self._drained(self._bench.batches, workers=2)
 
     async def one_big(self) -> float:
-        return await self._bench.charged(await self._bench.stack.databases.fresh(), self._big)
+        return await self._drained(self._big, workers=1)
 
     async def two_big(self) -> float:
-        return await self._by_two(self._big)
+        return await self._drained(self._big, workers=2)
 
-    async def _by_two(self, messages: list[Message]) -> float:
-        dsn = await self._bench.stack.databases.fresh()
-        drained = await self._bench.drained(dsn, messages, workers=2)
+    async def _drained(self, messages: list[Message], workers: int) -> float:
+        bench = self._bench
+        dsn = await bench.stack.databases.fresh()
+        drained = await drain_together(bench.stack, bench.channel, dsn, messages, workers=workers)
         drained.expect(charged=sum(message.events for message in messages))
         await _check(dsn, drained)
         return drained.rate
@@ -72,7 +77,7 @@ def _rounds(bench: Bench) -> Rounds:
     runs = _Runs(bench)
     return Rounds(
         (
-            Run(_ONE, bench.usual),
+            Run(_ONE, runs.one),
             Run(_TWO, runs.two),
             Run(_ONE_BIG, runs.one_big),
             Run(_TWO_BIG, runs.two_big),
@@ -82,17 +87,17 @@ def _rounds(bench: Bench) -> Rounds:
 
 
 async def _check(dsn: str, drained: Drain) -> None:
-    """Hold a drain by two workers to "no deadlock, no starvation".
+    """Hold a drain to "no deadlock, no starvation".
 
     Raises:
         RuntimeError: there was one.
     """
     deadlocks = await value(dsn, (SQL / "deadlocks.sql").read_text())
     if deadlocks:
-        raise RuntimeError(f"{deadlocks} deadlocks between two workers")
+        raise RuntimeError(f"{deadlocks} deadlocks")
     shares = [sum(outcomes.values()) / drained.outcomes.total() for outcomes in drained.by_worker]
     if min(shares) < _WORKER_LEAST:
-        raise RuntimeError(f"of two workers one settled {min(shares):.0%} of the events")
+        raise RuntimeError(f"one of the workers settled {min(shares):.0%} of the events")
     others = await value(dsn, (SQL / "others_at_half.sql").read_text(), organization_id(1))
     if others < _OTHERS_LEAST:
         raise RuntimeError(f"other organizations waited for the big one: {others:.0%} settled at half time")
