@@ -125,8 +125,8 @@ async def drain_together(
 ) -> Drain:
     """Let workers begin at the same moment, which those that start on a full queue do not.
 
-    They start on an empty queue and are stopped where they stand; the queue is filled; they go on, and the clock
-    starts.
+    They start on an empty queue and are stopped where they stand; the queue is filled; they go on, and that
+    starts the clock.
 
     Args:
         stack: the servers.
