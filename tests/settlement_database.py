@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: More than the steps that are done at once.
 _CONNECTIONS = 5
 #: Of one step, which takes milliseconds; what waits so long waits for ever.
-_TIMEOUT_S = 30
+_TIMEOUT_S = 10
 
 _WAITING = """
 select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
@@ -77,15 +77,17 @@ class SettlingDatabase:
             Their answers, and the state of the organizations after them.
         """
         first, *others = self.connections
-        transaction = first.transaction()
-        await transaction.start()
         running: list[asyncio.Task[object]] = []
-        answers = [await _answer(steps[0], Client(first, self.worker))]
-        for step, connection in zip(steps[1:], others, strict=False):
-            running.append(asyncio.create_task(_answer(step, Client(connection, self.worker))))
-            await self._until_done_or_waiting(running)
-        await transaction.commit()
-        answers += await asyncio.gather(*running)
+        try:
+            async with first.transaction():
+                answers = [await _answer(steps[0], Client(first, self.worker))]
+                for step, connection in zip(steps[1:], others, strict=False):
+                    running.append(asyncio.create_task(_answer(step, Client(connection, self.worker))))
+                    await self._until_done_or_waiting(running)
+            answers += await asyncio.gather(*running)
+        finally:
+            for task in running:
+                task.cancel()
         return answers, await self.watcher.fetchval(STATE, org_ids)
 
     async def _until_done_or_waiting(self, running: list[asyncio.Task[object]]) -> None:

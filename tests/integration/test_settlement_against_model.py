@@ -161,7 +161,8 @@ class Settling(RuleBasedStateMachine):
             case Identity.EXTENDED:
                 changes = {"extended": True}
             case Identity.CHANGED:
-                changes = {"user_id": draft.user_id, "request_id": "changed"}
+                same_user = draft.user_id == earlier.user_id
+                changes = {"request_id": "changed"} if same_user else {"user_id": draft.user_id}
             case Identity.ELSEWHERE:
                 changes = {"org_id": self.prefix + draft.org}
         return replace(earlier, **changes)
@@ -251,7 +252,8 @@ class Settling(RuleBasedStateMachine):
         first: dict[str, Step] = {
             "reset": Reset(tuple((self.prefix + each, user) for each in ORGANIZATIONS)),
             "allocate": Allocate(org_id, user, credits, True, None),
-            "take out": Allocate(org_id, user, credits, False, None),
+            # Otherwise it could pay for the batches that wait.
+            "take out": Allocate(org_id, user, 40_000_000, False, None),
             "terms": SetTerms(org_id, credits > 5_000_000, credits < 5_000_000, credits),
             "top up": TopUp(org_id, credits),
         }
