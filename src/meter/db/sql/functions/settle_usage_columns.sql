@@ -18,8 +18,10 @@ create or replace function settle_usage_columns(
 ) returns text
 language plpgsql volatile security definer
 set search_path = public, pg_temp
--- Every statement looks up rows by key for the elements of an array: one plan is right for any length.
+-- Every statement looks up rows by key for the elements of an array: one plan is right for any length, and for any
+-- size of the tables; one made while they were empty would else go on reading all of them.
 set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 set jit = off
 as $$
 declare
