@@ -94,7 +94,7 @@ async def test_a_failure_midway_breaks_the_connection_off(
         assert response.status_code == 200
         chunks = response.aiter_bytes()
         assert (await anext(chunks)).startswith(b"event_key,entry,")
-        await owner.execute("revoke select on credit_usage_entries from meter_reader")
+        await owner.execute("revoke select on credit_usage_attribution from meter_reader")
         with pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
             async for _chunk in chunks:
                 pass
@@ -103,7 +103,7 @@ async def test_a_failure_midway_breaks_the_connection_off(
 async def test_a_failure_before_the_first_byte_is_a_problem(
     database: FreshDatabase, owner: asyncpg.Connection, tmp_path: Path
 ) -> None:
-    await owner.execute("revoke select on credit_usage_entries from meter_reader")
+    await owner.execute("revoke select on credit_usage_attribution from meter_reader")
     async with served(database, tmp_path) as http:
         response = await http.get("/credits/acme/events?format=csv")
     assert response.status_code == 503

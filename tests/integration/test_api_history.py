@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
-from tests.read_api import BASE_PATH, ApiClient, read_api
+from tests.read_api import BASE_PATH, ApiClient, read_api, seeded_api
+from tests.rollup import ROLL_UP
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -202,3 +203,55 @@ async def test_numbers_in_metadata_come_out_as_they_went_in(
             ).text
     assert "0.1000000000000000055511151231257827" in text
     assert "1" + "0" * 5000 in text
+
+
+SPARSE_BEGIN = """
+select create_organization('acme');
+select add_organization_member('acme', 'olga', 'owner');
+select set_pool_terms('acme', false);
+select add_credits_to_pool('acme', 1e9);
+"""
+#: 8,900 events a second apart; every 2,000th is of another kind, and the last of all is not summed.
+SPARSE = """
+select settle_usage((select json_agg(json_build_object('org_id', 'acme',
+    'event_key', usage_event_key('s', n::text), 'event_id', n::text, 'source', 's', 'user_id', 'ann',
+    'service_type', case when n % 2000 = 1 then 'rare' else 'llm' end, 'quantity', 1, 'credits', 1,
+    'credits_given', true, 'key_source', 'platform', 'key_source_given', false, 'metadata', '{{}}'::json,
+    'occurred_at', timestamptz '2026-01-01Z' + n * interval '1 second'))
+    from generate_series({first}, {last}) as n));
+"""
+
+
+@pytest.mark.parametrize("summed", [False, True])
+@pytest.mark.parametrize("query", [{}, {"user_id": "ann"}, {"outcome": "charged"}])
+async def test_pages_of_a_rare_kind_may_be_short_but_bring_every_entry(
+    postgres_servers: PostgresServers,
+    tmp_path_factory: pytest.TempPathFactory,
+    summed: bool,
+    query: dict[str, str],
+) -> None:
+    steps = [SPARSE_BEGIN, SPARSE.format(first=1, last=8_000)]
+    steps += [f"{ROLL_UP}; {ROLL_UP};"] * summed + [SPARSE.format(first=8_001, last=8_900)]
+    async with seeded_api(postgres_servers, "\n".join(steps), tmp_path_factory.mktemp("api")) as api:
+        found, pages, cursor = [], 0, ""
+        while cursor is not None:
+            page = await api.get(
+                "/credits/acme/events",
+                "olga",
+                limit=3,
+                service_type="rare",
+                **query,
+                **({"cursor": cursor} if cursor else {}),
+            )
+            found += [int(item["event_id"]) for item in page.json()["items"]]
+            cursor = page.json()["next_cursor"]
+            pages += 1
+        exported = await api.get(
+            "/credits/acme/events", "olga", format="ndjson", service_type="rare", **query
+        )
+        nothing = await api.get("/credits/acme/events", "olga", service_type="none")
+    assert found == [8_001, 6_001, 4_001, 2_001, 1]
+    assert pages > 2 - (summed and "user_id" not in query)
+    assert [json.loads(line)["event_id"] for line in exported.text.splitlines()] == [str(n) for n in found]
+    assert nothing.json()["items"] == []
+    assert (nothing.json()["next_cursor"] is None) == summed

@@ -110,12 +110,12 @@ async def _chunks(
     left = limit
     while left is None or left > 0:
         size = CHUNK_ENTRIES if left is None else min(left, CHUNK_ENTRIES)
-        chunk = await history.page(wanted, after=after, recorded_by=recorded_by, limit=size)
-        yield chunk
-        if len(chunk) < size:
+        page = await history.page(wanted, after=after, recorded_by=recorded_by, limit=size)
+        yield page.entries
+        if page.next is None:
             return
-        after = chunk[-1].position
-        left = None if left is None else left - len(chunk)
+        after = page.next
+        left = None if left is None else left - len(page.entries)
 
 
 def _quality(parameters: list[str]) -> float:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 EARLIEST = datetime.min.replace(tzinfo=UTC)
 LATEST = datetime.max.replace(tzinfo=UTC)
 
+#: Entries that one page looks at, at most: a few milliseconds. A filter that few pass makes a page short.
+LOOK_AT_MAX = 4_000
+
 _NO_KEY = UUID(int=0)
 #: Below every entry number.
 _NO_ENTRY = -1
@@ -90,6 +93,14 @@ class UsageFilter:
     start: datetime = EARLIEST
 
 
+@dataclass(frozen=True, slots=True)
+class EntriesPage:
+    """Entries, and where the next page begins; None where there are no more."""
+
+    entries: list[UsageEntry]
+    next: EntryPosition | None
+
+
 class UsageHistory:
     """The ledger as it is shown.
 
@@ -110,7 +121,7 @@ class UsageHistory:
 
     async def page(
         self, wanted: UsageFilter, *, after: EntryPosition, recorded_by: datetime = LATEST, limit: int
-    ) -> list[UsageEntry]:
+    ) -> EntriesPage:
         """Read one page.
 
         Args:
@@ -120,26 +131,50 @@ class UsageHistory:
             limit: entries at most.
 
         Returns:
-            The entries by ``occurred_at``, ``event_key`` and ``entry``, each descending.
+            The entries by ``occurred_at``, ``event_key`` and ``entry``, each descending. There may be fewer
+            than wanted and more to come: not more than `LOOK_AT_MAX` are looked at.
         """
-        arguments: list[object] = [
+        with reading():
+            begin = await self._skipped(wanted, after)
+            if begin is None:
+                return EntriesPage([], None)
+            place = [wanted.org_id, begin.occurred_at, begin.event_key, begin.entry, wanted.start]
+            of_user = [] if wanted.user_id is None else [wanted.user_id]
+            rows = await self._pool.fetch(
+                statement("read_entries_of_user" if of_user else "read_entries"),
+                *place,
+                recorded_by,
+                wanted.service_type,
+                wanted.outcome,
+                limit + 1,
+                LOOK_AT_MAX,
+                *of_user,
+            )
+            entries = [_entry(row) for row in rows[:limit]]
+            if len(rows) > limit:
+                return EntriesPage(entries, entries[-1].position)
+            last = await self._pool.fetchrow(
+                statement("last_looked_at_of_user" if of_user else "last_looked_at"),
+                *place,
+                LOOK_AT_MAX,
+                *of_user,
+            )
+        return EntriesPage(entries, None if last is None else EntryPosition(*last.values()))
+
+    async def _skipped(self, wanted: UsageFilter, after: EntryPosition) -> EntryPosition | None:
+        """Skip what the sums of usage know to hold nothing that is wanted; None where nothing is left."""
+        if wanted.user_id is not None or (wanted.service_type is None and wanted.outcome is None):
+            return after
+        latest = await self._pool.fetchrow(
+            statement("latest_usage_like"),
             wanted.org_id,
-            after.occurred_at,
-            after.event_key,
-            after.entry,
-            wanted.start,
-            recorded_by,
             wanted.service_type,
             wanted.outcome,
-            limit,
-        ]
-        name = "read_entries"
-        if wanted.user_id is not None:
-            name = "read_entries_of_user"
-            arguments.append(wanted.user_id)
-        with reading():
-            rows = await self._pool.fetch(statement(name), *arguments)
-        return [_entry(row) for row in rows]
+            after.occurred_at,
+        )
+        if latest is None or not latest["exists"]:
+            return None
+        return after if latest["moment"] is None else EntryPosition.before(latest["moment"])
 
 
 def _entry(row: asyncpg.Record) -> UsageEntry:

@@ -35,7 +35,8 @@ async def events(request: Request, access: MemberOrOwn, query: Annotated[Entries
     """The ledger's entries: entry 0 is an event with its first outcome, later ones move it.
 
     Members see their own, admins and owners of the organization and system admins everyone's. JSON comes in
-    pages; CSV and NDJSON bring everything that matches and was recorded when the export began.
+    pages, and one may be short or empty where a filter passes few entries: go on until next_cursor is null.
+    CSV and NDJSON bring everything that matches and was recorded when the export began.
     """
     _refuse_empty_period(query.first, query.end or LATEST)
     history = gateways_of(request).history
@@ -45,11 +46,9 @@ async def events(request: Request, access: MemberOrOwn, query: Annotated[Entries
     chosen = wanted_format(query.format, request.headers.get("accept"))
     if chosen != "json":
         return await export_response(history, wanted, query.after, query.limit, chosen)
-    limit = query.limit or LIMIT_DEFAULT
-    found = await history.page(wanted, after=query.after, limit=limit + 1)
-    items = found[:limit]
-    next_cursor = encode_position(items[-1].position) if len(found) > limit else None
-    return json_response({"items": items, "next_cursor": next_cursor}, NEGOTIATED)
+    page = await history.page(wanted, after=query.after, limit=query.limit or LIMIT_DEFAULT)
+    next_cursor = None if page.next is None else encode_position(page.next)
+    return json_response({"items": page.entries, "next_cursor": next_cursor}, NEGOTIATED)
 
 
 @router.get(

@@ -1,11 +1,11 @@
 -- Adds what waits in the queue to the sums of usage. Called by workers again and again; one at a time does the work.
 --
--- p_oldest: leaves the queue alone while nothing in it is older than this. p_batches: rows of the queue at most, and
--- does not wait while there are as many. p_enough: entries from which on an organization is summed.
+-- p_oldest: leaves the queue alone while nothing in it is older than this. p_rows: ledger rows to take off it at about
+-- most, and does not wait while there are as many. p_enough: entries from which on an organization is summed.
 -- Returns: how many ledger rows were taken off the queue; null: nothing to do, or another does it.
 -- Locks: the row of usage_rollup_state, then rows of the sums; nothing that settlement waits for.
 create or replace function roll_up_usage(
-    p_oldest interval default '60 seconds', p_batches integer default 500, p_enough bigint default 10000
+    p_oldest interval default '60 seconds', p_rows integer default 1000000, p_enough bigint default 10000
 ) returns bigint
 language plpgsql volatile security definer
 set search_path = public, pg_temp
@@ -17,6 +17,7 @@ set enable_sort = off
 set plan_cache_mode = force_generic_plan
 as $$
 declare
+    bytes_a_key constant bigint := 16;
     batches usage_rollup_queue[];
     incomplete varchar;
 begin
@@ -26,9 +27,14 @@ begin
     end if;
 
     if exists (select from usage_rollup_queue where queued_at <= clock_timestamp() - p_oldest)
-       or (select count(*) from usage_rollup_queue) >= p_batches then
-        with taken as (
-            delete from usage_rollup_queue where ctid = any (array(select ctid from usage_rollup_queue limit p_batches))
+       or (select sum(pg_column_size(event_keys)) from usage_rollup_queue) >= p_rows * bytes_a_key then
+        with waiting as (
+            select ctid, sum(pg_column_size(event_keys)) over (order by ctid) - pg_column_size(event_keys) as before
+            from usage_rollup_queue
+        ),
+        taken as (
+            delete from usage_rollup_queue
+            where ctid = any (array(select ctid from waiting where before < p_rows * bytes_a_key))
             returning usage_rollup_queue
         )
         select array_agg(usage_rollup_queue) into batches from taken;
