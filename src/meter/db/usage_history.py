@@ -22,7 +22,7 @@ EARLIEST = datetime.min.replace(tzinfo=UTC)
 LATEST = datetime.max.replace(tzinfo=UTC)
 
 #: Entries that one page looks at, at most: a few milliseconds. A filter that few pass makes a page short.
-LOOK_AT_MAX = 4_000
+LOOK_AT_MAX = 1_500
 
 _NO_KEY = UUID(int=0)
 #: Below every entry number.
