@@ -105,14 +105,16 @@ async def test_neither_a_limit_taken_out_nor_a_closed_organization_is_reset(
 ) -> None:
     await _create(owner, "shut")
     await owner.execute("select allocate_credits_to_user('acme', 'alice', 70, p_is_active => false)")
+    await owner.execute("select allocate_credits_to_user('acme', 'bob', 1, p_reset_period => 'weekly')")
     await owner.execute("select close_organization('shut')")
     await owner.execute(LATE, ["acme", "shut"])
-    assert await worker.fetchval(RESET) == 0
-    assert [tuple(row) for row in await owner.fetch(PERIODS)] == [("alice", 1, 60), ("alice", 1, 60)]
+    assert await worker.fetchval(RESET) == 1
+    periods = [tuple(row) for row in await owner.fetch(PERIODS)]
+    assert periods == [("alice", 1, 60), ("bob", 2, 0), ("alice", 1, 60)]
     waiting = await owner.fetch(
         "select org_id from user_credit_allocations where next_reset_date is not null"
     )
-    assert [row["org_id"] for row in waiting] == ["acme"]
+    assert {row["org_id"] for row in waiting} == {"acme"}
     # Given back, it is due.
     await owner.execute("select allocate_credits_to_user('acme', 'alice', 40, p_is_active => true)")
     assert await worker.fetchval(RESET) == 1

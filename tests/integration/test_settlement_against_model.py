@@ -168,7 +168,8 @@ class Settling(RuleBasedStateMachine):
         return replace(earlier, **changes)
 
     @initialize(
-        bought=st.sampled_from([5_000_000, 20_000_000]), limit=st.sampled_from([1_000_000, 4_000_000])
+        bought=st.sampled_from([1_000_000, 5_000_000, 20_000_000]),
+        limit=st.sampled_from([1_000_000, 4_000_000]),
     )
     def found_organizations(self, bought: int, limit: int) -> None:
         """One where everybody shares a pool that may be overdrawn, one where allocations count."""
@@ -243,11 +244,18 @@ class Settling(RuleBasedStateMachine):
         user=users,
         credits=amounts,
         change=st.sampled_from(["reset", "allocate", "take out", "terms", "top up"]),
+        asked=st.sampled_from([0, 1, 1_000_000]),
         batches=st.lists(drafts, min_size=1, max_size=2),
     )
     def settle_while_credits_change(
-        self, org: str, user: str, credits: int, change: str, batches: list[list[Draft]]
+        self, org: str, user: str, credits: int, change: str, asked: int, batches: list[list[Draft]]
     ) -> None:
+        """Each batch has usage of the one whose credits change, predicted before and settled after."""
+        # In both organizations, so that a batch cannot pass for settled before the change in one of them.
+        concerned = [
+            Draft(each, user, "llm", asked if each == org else 1, True, None, Identity.NEW, 1)
+            for each in ORGANIZATIONS
+        ]
         org_id = self.prefix + org
         first: dict[str, Step] = {
             "reset": Reset(tuple((self.prefix + each, user) for each in ORGANIZATIONS)),
@@ -257,7 +265,7 @@ class Settling(RuleBasedStateMachine):
             "terms": SetTerms(org_id, credits > 5_000_000, credits < 5_000_000, credits),
             "top up": TopUp(org_id, credits),
         }
-        self.at_the_same_time([first[change], *self.workers(batches)])
+        self.at_the_same_time([first[change], *self.workers([[*drafted, *concerned] for drafted in batches])])
 
     def workers(self, batches: list[list[Draft]]) -> list[Step]:
         """One by a worker, the next by hand."""

@@ -111,7 +111,8 @@ IDENTITY = [
     ),
 ]
 
-#: Whether pool and allocation have what is asked of them, read after the lock.
+#: Whether pool and allocation have what is asked of them, read after the lock. Not among them: an allocation
+#: that was taken out meanwhile is charged. So it would be had the batch come a moment before.
 COVER = [
     _function(
         "pools are not locked",
@@ -129,12 +130,6 @@ COVER = [
         "take_credits",
         "where pool.org_id = org_ids[wanted.no] and pool.available_credits >= wanted.total;",
         "where pool.org_id = org_ids[wanted.no];",
-    ),
-    _function(
-        "an allocation taken out meanwhile is charged",
-        "take_credits",
-        "      and allocation.is_active and allocation.period_no = account.period_no\n",
-        "      and allocation.period_no = account.period_no\n",
     ),
     _function(
         "what was predicted before a reset counts after it",
