@@ -25,10 +25,10 @@ _PERSISTENT = 2
 
 
 @asynccontextmanager
-async def broker_channel(url: str) -> AsyncIterator[AbstractChannel]:
-    """Open a confirming channel for as long as the context lasts."""
+async def broker_channel(url: str, *, confirms: bool = True) -> AsyncIterator[AbstractChannel]:
+    """Open a channel, with confirms or without, for as long as the context lasts."""
     async with broker_connection(url, name="bench") as connection:
-        yield await connection.channel(publisher_confirms=True)
+        yield await connection.channel(publisher_confirms=confirms)
 
 
 async def fill(channel: AbstractChannel, messages: Sequence[Message]) -> None:
@@ -63,10 +63,10 @@ async def depth(channel: AbstractChannel) -> int:
 
 
 async def publish(channel: AbstractChannel, message: Message, stamp_us: int) -> None:
-    """Publish as meter's publisher would, and wait for the confirm.
+    """Publish as meter's publisher would, and wait for the confirm, where the channel has confirms.
 
     Args:
-        channel: a confirming one.
+        channel: open.
         message: what to publish.
         stamp_us: now, in microseconds since 1970.
     """
