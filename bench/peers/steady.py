@@ -9,7 +9,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from bench.backlog import broker_channel, publish
+from bench.backlog import broker_channel, depth, publish
 from bench.messages import encoded_event, single_message
 from bench.peers.process import AMQP_URL, answer
 from bench.workload import usages
@@ -37,19 +37,19 @@ async def measure(count: int) -> dict[str, float]:
     """
     drawn = usages(count)
     # Without confirms: the client walks through all that are open at each, and would fall behind by itself.
-    async with (
-        broker_channel(os.environ[AMQP_URL], confirms=False) as channel,
-        asyncio.TaskGroup() as unwritten,
-    ):
-        began = time.perf_counter()
-        published = 0
-        while published < count:
-            due = min(count, int((time.perf_counter() - began) * EVENTS_A_SECOND))
-            for usage in drawn[published:due]:
-                unwritten.create_task(_publish(channel, usage))
-            published = max(published, due)
-            await asyncio.sleep(_TICK_SECONDS)
-        rate = count / (time.perf_counter() - began)
+    async with broker_channel(os.environ[AMQP_URL], confirms=False) as channel:
+        async with asyncio.TaskGroup() as unwritten:
+            began = time.perf_counter()
+            published = 0
+            while published < count:
+                due = min(count, int((time.perf_counter() - began) * EVENTS_A_SECOND))
+                for usage in drawn[published:due]:
+                    unwritten.create_task(_publish(channel, usage))
+                published = max(published, due)
+                await asyncio.sleep(_TICK_SECONDS)
+            rate = count / (time.perf_counter() - began)
+        # The answer comes after all that was published before.
+        await depth(channel)
     if rate < _PACE_LEAST * EVENTS_A_SECOND:
         raise RuntimeError(f"{rate:.0f} events a second were published instead of {EVENTS_A_SECOND}")
     return {"rate": rate}

@@ -46,6 +46,19 @@ async def test_a_batch_goes_out_at_once_while_nothing_is_being_settled() -> None
     assert _tags(await batcher.next_batch()) == [1, 2]
 
 
+async def test_what_comes_right_after_a_batch_is_gathered_for_a_moment() -> None:
+    batcher = _batcher(100)
+    batcher.extend([_single(1)])
+    await batcher.next_batch()
+    batcher.settled()
+    second = asyncio.ensure_future(batcher.next_batch())
+    for tag in (2, 3, 4):
+        batcher.extend([_single(tag)])
+        await asyncio.sleep(0)
+        assert not second.done()
+    assert _tags(await second) == [2, 3, 4]
+
+
 async def test_a_full_batch_goes_out_beside_another() -> None:
     batcher = _batcher(3)
     batcher.extend([_single(1)])

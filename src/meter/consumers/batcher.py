@@ -21,6 +21,8 @@ _DECODE_SLICE_S = 0.01
 #: A batch of so many events is worth a transaction of its own while others are being settled: fewer cost the
 #: database half as much again an event.
 _WORTHWHILE_EVENTS = 500
+#: A batch does not follow another one sooner: each costs the disk a flush, and those of the broker wait for it.
+_PACE_S = 0.010
 _MS = 1_000
 
 
@@ -72,8 +74,8 @@ class Batch:
 class Batcher:
     """Collects deliveries and hands them out in batches.
 
-    A batch goes out at once while nothing is being settled. While as many batches are being settled as may
-    be, it grows until one of them is done. In between it goes out when it is worth a transaction, or has
+    A batch goes out at once while nothing is being settled and the last one is a moment ago. While as many
+    batches are being settled as may be, it grows until one of them is done. In between it goes out when it is worth a transaction, or has
     waited for long enough. So nothing waits when little comes, and batches are large when much does.
 
     A message is never split over two batches. One batch is decoded ahead, no more: what waits here is bounded
@@ -101,6 +103,8 @@ class Batcher:
         self._changed = asyncio.Event()
         self._forming = asyncio.Lock()
         self._out = 0
+        #: When the last batch went out, by the clock of the loop.
+        self._went_out = float("-inf")
         self._closed = False
 
     def extend(self, deliveries: Sequence[Delivery]) -> None:
@@ -134,6 +138,7 @@ class Batcher:
             if not batch.messages:
                 return None
             self._out += 1
+            self._went_out = asyncio.get_running_loop().time()
             return batch
 
     async def _is_ready(self, batch: Batch, deadline: float) -> bool:
@@ -145,8 +150,12 @@ class Batcher:
         if self._out >= self._at_once and batch.messages:
             await self._change()
             return False
-        if full or self._closed or not self._out or batch.weight >= _WORTHWHILE_EVENTS:
+        if full or self._closed or batch.weight >= _WORTHWHILE_EVENTS:
             return True
+        if not self._out:
+            deadline = self._went_out + _PACE_S
+            if deadline <= asyncio.get_running_loop().time():
+                return True
         return not await self._change_before(deadline)
 
     def _decode_some(self, batch: Batch) -> bool:

@@ -57,4 +57,9 @@ async def open_pool(
         server_settings=settings,
         timeout=CONNECT_TIMEOUT_SECONDS,
         command_timeout=COMMAND_TIMEOUT_SECONDS,
+        reset=_keep,
     )
+
+
+async def _keep(_connection: object) -> None:
+    """Leave a connection as it is: what we send leaves nothing behind, and asking would cost a round trip."""
