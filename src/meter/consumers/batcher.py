@@ -21,7 +21,7 @@ _DECODE_SLICE_S = 0.01
 #: A batch of so many events is worth a transaction of its own while others are being settled: fewer cost the
 #: database half as much again an event.
 _WORTHWHILE_EVENTS = 500
-#: A batch does not follow another one sooner: each costs the disk a flush, and those of the broker wait for it.
+#: A batch does not follow another one sooner: each costs the disk a flush, for which those of the broker wait.
 _PACE_S = 0.010
 _MS = 1_000
 
@@ -75,8 +75,9 @@ class Batcher:
     """Collects deliveries and hands them out in batches.
 
     A batch goes out at once while nothing is being settled and the last one is a moment ago. While as many
-    batches are being settled as may be, it grows until one of them is done. In between it goes out when it is worth a transaction, or has
-    waited for long enough. So nothing waits when little comes, and batches are large when much does.
+    batches are being settled as may be, it grows until one of them is done. In between it goes out when it
+    is worth a transaction, or has waited for long enough. So nothing waits when little comes, and batches
+    are large when much does.
 
     A message is never split over two batches. One batch is decoded ahead, no more: what waits here is bounded
     by the prefetch and by the allowance.
