@@ -21,7 +21,7 @@ _DECODE_SLICE_S = 0.01
 #: A batch of so many events is worth a transaction of its own while others are being settled: fewer cost the
 #: database half as much again an event.
 _WORTHWHILE_EVENTS = 500
-#: A batch does not follow another one sooner: each costs the disk a flush, for which those of the broker wait.
+#: A batch does not follow another one sooner: each costs the disk a flush, and those of the broker wait.
 _PACE_S = 0.010
 _MS = 1_000
 
