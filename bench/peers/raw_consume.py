@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aiormq.abc import DeliveredMessage
 
 #: As many messages as the worker holds at its default.
-_PREFETCH = 8_000
+_PREFETCH = 24_000
 _ACK_EVERY = 500
 
 

@@ -131,7 +131,12 @@ begin
         perform lock_pools(array(
             select org_ids[account.org] from unnest(account_orgs, totals) as account (org, total)
             group by account.org having count(account.total) > 0
+            union
+            select event.org_id from unnest(event_org_ids, letters) as event (org_id, letter) where event.letter = 'r'
         ));
+        if 'r' = any (letters) then
+            letters := known_after_all(usage, event_org_ids, letters, fresh);
+        end if;
         short := array(
             select bool_or(account.total is not null and account.outcome <> 'charged')
             from unnest(account_orgs, outcomes, totals) as account (org, outcome, total)

@@ -1,0 +1,30 @@
+-- Looks again for events that rating refused, now that their pools are locked: nothing stood in their way before, and
+-- whoever settled one of them meanwhile came before this batch.
+--
+-- usage: the batch. event_org_ids: the organization of each event. letters: of the events that wrote no row, null for
+-- those that did. fresh: which events wrote a row.
+-- Returns: the letters that hold.
+create or replace function known_after_all(
+    usage usage_columns, event_org_ids varchar[], letters text[], fresh boolean[]
+) returns text[]
+language plpgsql stable
+set search_path = public, pg_temp
+as $$
+declare
+    -- What this batch wrote itself was known to nobody.
+    doubtful constant boolean[] := array(
+        select event.letter is not distinct from 'r'
+               and not bool_or(event.is_fresh) over (partition by event.org_id, event.event_key)
+        from unnest(event_org_ids, usage.event_keys, letters, fresh) with ordinality
+             as event (org_id, event_key, letter, is_fresh, no)
+        order by event.no
+    );
+begin
+    return array(
+        select coalesce(event.known, event.letter)
+        from unnest(letters, compare_with_ledger(usage, event_org_ids, doubtful)) with ordinality
+             as event (letter, known, no)
+        order by event.no
+    );
+end
+$$;
