@@ -90,8 +90,7 @@ class Settlement:
             try:
                 letters = await _call(connection, columns, data.epoch, expect_new=expect_new)
             except asyncpg.UniqueViolationError:
-                # Known, or settled by someone else at this very moment. Each time more of the batch is known,
-                # so this comes to an end without being counted.
+                # Not counted: the next try does not expect, and cannot end so.
                 self._doubts = _DOUBTS
             except asyncpg.PostgresError as error:
                 failed += 1

@@ -19,17 +19,8 @@ set search_path = public, pg_temp
 as $$
 #variable_conflict use_column
 declare
-    usage constant usage_columns := usage_columns_of(p_events);
-    answers text;
+    answers constant text := settle_usage_columns(usage_columns_of(p_events), p_rating_epoch);
 begin
-    while answers is null and usage.event_keys is not null loop
-        begin
-            answers := settle_usage_columns(usage, p_rating_epoch);
-        exception when unique_violation then
-            -- Someone else settled one of the events after it was looked for; now it is known.
-            null;
-        end;
-    end loop;
     return query
         select event.pos, meaning.outcome, coalesce(meaning.reason, case when meaning.letter = 'r' then event.refusal end),
                case when meaning.letter in ('d', 'x', 'u', 'f', 'r') then 0 else coalesce(event.credits, 0) end

@@ -11,8 +11,8 @@
 --     who holds the pool, so their order does not matter. Balances count only as read after the pools were locked; a
 --     row whose prediction was wrong is corrected before anyone else can see it.
 -- Raises: MT007 the rating is stale; MT008 an organization vanished meanwhile; class 22 for a value that does not fit;
---     23505 an event is known although it was not expected, or became known meanwhile: the caller repeats the batch
---     and does not expect; 25000 in any isolation level but read committed, where reading after the lock would see the past.
+--     23505 an event is known although none was expected to be: the caller repeats the batch and does not expect;
+--     25000 in any isolation level but read committed, where reading after the lock would see the past.
 create or replace function settle_usage_columns(
     usage usage_columns, rating_epoch bigint default null, expect_new boolean default false
 ) returns text
@@ -48,11 +48,14 @@ declare
     allocation_ids bigint[];
     period_nos integer[];
     written integer;
+    written_org_ids varchar[];
+    written_keys uuid[];
     -- Which events write no row because they are known or repeated; null: none.
     left_out boolean[];
     repeated boolean[];
     -- Which events wrote a row; null: all.
     fresh boolean[];
+    expected boolean[];
     -- For each organization whether its events have to be decided one by one.
     short boolean[];
     careful settling_event[];
@@ -92,11 +95,25 @@ begin
     into outcomes, reasons, allocation_ids, period_nos
     from forecast_usage(org_ids, account_orgs, account_users, least_credits) as forecast;
 
-    insert into credit_usage_attribution
-    select * from usage_rows(usage, sources, service_types, service_names, quantities, key_sources, credits_given,
-                             key_sources_given, folded, account_org_ids, account_users, outcomes, reasons,
-                             allocation_ids, period_nos, latest, left_out);
-    get diagnostics written = row_count;
+    if expect_new then
+        insert into credit_usage_attribution
+        select * from usage_rows(usage, sources, service_types, service_names, quantities, key_sources, credits_given,
+                                 key_sources_given, folded, account_org_ids, account_users, outcomes, reasons,
+                                 allocation_ids, period_nos, latest, left_out);
+        get diagnostics written = row_count;
+    else
+        -- Where others settle some of the events at this very moment, this waits for them and passes those over.
+        with inserted as (
+            insert into credit_usage_attribution
+            select * from usage_rows(usage, sources, service_types, service_names, quantities, key_sources, credits_given,
+                                     key_sources_given, folded, account_org_ids, account_users, outcomes, reasons,
+                                     allocation_ids, period_nos, latest, left_out)
+            on conflict (org_id, event_key, entry) do nothing
+            returning org_id, event_key
+        )
+        select count(*), array_agg(org_id), array_agg(event_key) into written, written_org_ids, written_keys
+        from inserted;
+    end if;
 
     if written < event_count then
         select array_agg(event.letter is null and event.is_left_out is not true and outcomes[event.account] is not null
@@ -108,6 +125,18 @@ begin
         into fresh, letters
         from unnest(usage.accounts, usage.occurred_at, usage.refusals, letters, left_out) with ordinality
              as event (account, occurred_at, refusal, letter, is_left_out, no);
+        if not expect_new and written < cardinality(array_positions(fresh, true)) then
+            expected := fresh;
+            fresh := written_events(event_org_ids, usage.event_keys, expected, written_org_ids, written_keys);
+            letters := array(
+                select coalesce(event.letter, event.later)
+                from unnest(letters, compare_with_ledger(usage, event_org_ids, array(
+                    select event.is_expected and not event.is_fresh
+                    from unnest(expected, fresh) with ordinality as event (is_expected, is_fresh, no) order by event.no
+                ))) with ordinality as event (letter, later, no)
+                order by event.no
+            );
+        end if;
         if true = any (repeated) then
             letters := array(
                 select coalesce(event.letter, event.later)
