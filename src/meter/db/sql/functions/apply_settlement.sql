@@ -6,19 +6,19 @@ create or replace function apply_settlement(batch settling_event[], settled sett
 language plpgsql volatile
 set search_path = public, pg_temp
 as $$
+declare
+    wrong constant settled_event[] := wrongly_written(batch, settled);
 begin
-    with final as materialized (
-        select * from unnest(settled)
-    ),
-    corrected as (
+    if wrong <> '{}' then
         update credit_usage_attribution row
         set outcome = final.outcome, reason = final.reason,
             allocation_id = final.allocation_id, period_no = final.period_no
-        from final
-        join unnest(batch) as written on written.pos = final.pos
-        where (final.outcome, final.reason, final.allocation_id, final.period_no)
-              is distinct from (written.outcome, written.reason, written.allocation_id, written.period_no)
-          and row.org_id = final.org_id and row.event_key = final.event_key and row.entry = 0
+        from unnest(wrong) as final
+        where row.org_id = final.org_id and row.event_key = final.event_key and row.entry = 0;
+    end if;
+
+    with final as materialized (
+        select * from unnest(settled)
     ),
     allocations as (
         update user_credit_allocations allocation

@@ -42,9 +42,12 @@ begin
         from unnest(event_org_ids, usage.accounts, usage.kinds, usage.event_keys, usage.credits, usage.api_costs,
                     usage.request_ids, usage.metadata, usage.occurred_at, which) with ordinality
              as event (org_id, account, kind, event_key, credits, api_cost, request_id, metadata, occurred_at, wanted, no)
-        left join credit_usage_attribution first
-               on event.wanted is not false and first.org_id = event.org_id and first.event_key = event.event_key
-                  and first.entry = 0
+        left join lateral (
+            select * from credit_usage_attribution entry_0
+            where event.wanted is not false and entry_0.org_id = event.org_id and entry_0.event_key = event.event_key
+              and entry_0.entry = 0
+            limit 1
+        ) as first on true
         order by event.no
     );
 end

@@ -22,6 +22,9 @@ set search_path = public, pg_temp
 -- size of the tables; one made while they were empty would else go on reading all of them.
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
+set enable_material = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 set jit = off
 as $$
 declare

@@ -10,6 +10,7 @@ language plpgsql immutable
 set search_path = public, pg_temp
 -- Both sides are long, and nothing tells the planner.
 set enable_nestloop = off
+set enable_hashjoin = on
 as $$
 begin
     return array(
