@@ -29,10 +29,10 @@ def _function(name: str, file: str, before: str, after: str = "") -> Mutation:
 #: Which events are new: the ledger, the batch itself, another worker at this very moment.
 IDENTITY = [
     _function(
-        "the conflict of two workers at the same time is not taken for a duplicate",
-        "settle_usage",
-        "exception when unique_violation then",
-        "exception when division_by_zero then",
+        "the conflict clause is dropped",
+        "settle_usage_columns",
+        "on conflict (org_id, event_key, entry) do nothing",
+        "",
     ),
     Mutation(
         "the worker gives up a batch of which something became known meanwhile",
@@ -95,8 +95,20 @@ IDENTITY = [
     _function(
         "the same key in another organization is the same event",
         "compare_with_ledger",
-        "and first.org_id = event.org_id and first.event_key = event.event_key",
-        "and first.event_key = event.event_key",
+        "and entry_0.org_id = event.org_id and entry_0.event_key = event.event_key",
+        "and entry_0.event_key = event.event_key",
+    ),
+    _function(
+        "what others settle at the same time is taken for new",
+        "written_events",
+        "event.is_fresh and written.event_key is not null",
+        "event.is_fresh",
+    ),
+    _function(
+        "what is refused is not looked for once more",
+        "settle_usage_columns",
+        "if 'r' = any (letters) then",
+        "if false then",
     ),
     _function(
         "a known event that cannot be rated any more is refused",
