@@ -85,12 +85,12 @@ def test_an_absurd_number_is_judged_without_being_spelled_out(literal: str) -> N
 )
 @pytest.mark.parametrize("content_type", [CONTENT_TYPE_EVENT, CONTENT_TYPE_BATCH])
 def test_a_hostile_message_is_refused_in_linear_time(message: bytes, content_type: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
 
     decoded = decode_message(message, content_type)
 
     assert [refusal.whole_message for refusal in decoded.refusals] == [True]
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 @given(st.binary(max_size=200), st.sampled_from([CONTENT_TYPE_EVENT, CONTENT_TYPE_BATCH, None]))
