@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from tests.mutations.catalogue import MUTATIONS
 
 if TYPE_CHECKING:
-    from tests.mutations.catalogue import Mutation
+    from tests.mutations.mutation import Mutation
 
 ROOT = Path(__file__).parents[2]
 
