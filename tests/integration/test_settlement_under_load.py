@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 from tests.balances import WRONG_BALANCES
 from tests.settlement_model import Event
-from tests.settlement_steps import Client, SettleByWorker
+from tests.settlement_steps import Client, Settle, SettleByWorker
 
 from meter.db.clockwork import Clockwork
 from meter.db.pool import open_pool
@@ -116,3 +116,26 @@ async def test_every_event_is_settled_once_and_no_worker_deadlocks(database: Fre
         if answer[0] in {"duplicate", "conflict"}
     )
     await owner.close()
+
+
+async def test_a_batch_that_writes_nothing_agrees_with_the_batch_that_it_waited_for(
+    database: FreshDatabase,
+) -> None:
+    """Both hold the same two events; the later one came when one of them had become too expensive."""
+    first, second = await asyncpg.connect(database.dsn), await asyncpg.connect(database.dsn)
+    await first.execute("select create_organization('acme'), add_credits_to_pool('acme', 300)")
+    cheap = Event("acme", new_event_id(), "u", "llm", 0)
+    repriced = Event("acme", new_event_id(), "u", "costs-2000000", 2_000_000)
+    pool = await open_pool(database.dsn, "meter_worker", max_connections=1)
+    client, later = (Client(connection, Settlement(pool)) for connection in (first, second))
+    async with first.transaction():
+        await Settle((cheap, repriced)).on_database(client)
+        overflown = replace(repriced, credits=None, refusal="amount_overflow")
+        waiting = asyncio.create_task(Settle((cheap, overflown)).on_database(later))
+        async with asyncio.timeout(30):
+            while not await first.fetchval("select exists (select 1 from pg_locks where not granted)"):
+                pass
+    assert await waiting == [("duplicate", None, 0), ("duplicate", None, 0)]
+    await pool.close()
+    await first.close()
+    await second.close()

@@ -1,5 +1,5 @@
--- Looks again for events that rating refused, now that their pools are locked: nothing stood in their way before, and
--- whoever settled one of them meanwhile came before this batch.
+-- Looks again for events that rating refused, after the batch has waited for others: their pools are locked, or it
+-- wrote nothing. Whoever settled one of them meanwhile came before this batch.
 --
 -- usage: the batch. event_org_ids: the organization of each event. letters: of the events that wrote no row, null for
 -- those that did. fresh: which events wrote a row.

@@ -166,9 +166,11 @@ begin
             union
             select event.org_id from unnest(event_org_ids, letters) as event (org_id, letter) where event.letter = 'r'
         ));
-        if 'r' = any (letters) then
-            letters := known_after_all(usage, event_org_ids, letters, fresh);
-        end if;
+    end if;
+    if 'r' = any (letters) then
+        letters := known_after_all(usage, event_org_ids, letters, fresh);
+    end if;
+    if written > 0 then
         short := array(
             select bool_or(account.total is not null and account.outcome <> 'charged')
             from unnest(account_orgs, outcomes, totals) as account (org, outcome, total)
