@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from meter.db.outcomes import SettledEvent
-    from meter.events import Usage
+    from meter.events import Event
 
 #: Pairs of microseconds since 1970: when an event happened, and when its settlement had returned.
 COMMITTED = array("q")
@@ -29,7 +29,7 @@ COMMITTED = array("q")
 class TimedSettlement(Settlement):
     """Settles, then looks at the clock."""
 
-    async def settle(self, events: Sequence[Usage]) -> list[SettledEvent]:
+    async def settle(self, events: Sequence[Event]) -> list[SettledEvent]:
         """Settle a batch and note the moment for each of its events."""
         settled = await super().settle(events)
         now = time.time_ns() // 1_000

@@ -158,7 +158,7 @@ MALFORMED: tuple[Malformed, ...] = (
     Malformed("text as content type", _R.UNSUPPORTED_CONTENT_TYPE, _event(), "text/plain; charset=utf-8"),
     # The type of the event.
     Malformed("an unknown type", _R.UNSUPPORTED_TYPE, _event(type="meter.usage.v2")),
-    Malformed("a void", _R.UNSUPPORTED, _event(type="meter.usage.void.v1")),
+    Malformed("a void that names nothing", _R.INVALID_EVENT, _event(type="meter.usage.void.v1")),
     Malformed("no type", _R.INVALID_EVENT, _event(type=None)),
     Malformed("a number as type", _R.INVALID_EVENT, _event(type=1)),
     # Fields that are missing, of another type, or too long.

@@ -7,7 +7,8 @@ with summed as (
     select usage.*
     from credit_usage_attribution usage
     join rolled_up_organizations known on known.org_id = usage.org_id and known.is_complete
-    where (usage.event_key, usage.entry) not in (select key, entry from queued_usage(usage.org_id))
+    where usage.outcome <> 'void'
+      and (usage.event_key, usage.entry) not in (select key, entry from queued_usage(usage.org_id))
 ),
 spanned as (
     select summed.*, span, date_bin(length, occurred_at, '2000-01-03Z') as starts_at,

@@ -8,15 +8,15 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import asyncpg
+from tests.settlement_batches import Client
 from tests.settlement_model import FUNDING_STEP
 from tests.settlement_state import STATE
-from tests.settlement_steps import Client
 
 from meter.db.pool import open_pool
 from meter.db.settlement import Settlement
 
 if TYPE_CHECKING:
-    from tests.settlement_steps import Step
+    from tests.settlement_batches import Step
 
 #: More than the steps that are done at once.
 _CONNECTIONS = 5

@@ -8,31 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from tests.settlement_events import Event, Void
+
 #: How many unfunded events a top-up examines itself. Here so few that examples reach it.
 FUNDING_STEP = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An event as it reaches settlement: rated, without a price, or never to be settled for a reason."""
-
-    org_id: str
-    key: str
-    user_id: str
-    service: str
-    credits: int | None
-    given: bool = False
-    source: str = "model"
-    request_id: str | None = None
-    refusal: str | None = None
-    #: Carries a field that the contract does not know.
-    extended: bool = False
-
-    @property
-    def content(self) -> tuple[object, ...]:
-        """What decides a conflict: what was published, not what rating made of it."""
-        given = self.credits if self.given else None
-        return (self.user_id, self.service, given, self.source, self.request_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +41,8 @@ class Entry(NamedTuple):
     source: str
     allocation: str | None
     period_no: int | None
+    #: Of a void the event, of what takes an event back the void.
+    counterpart: str | None = None
 
 
 class Open(NamedTuple):
@@ -77,6 +58,7 @@ class Organization:
     total: int = 0
     used: int = 0
     overage: int = 0
+    overage_billed: int = 0
     unfunded: int = 0
     allow_overage: bool = False
     overage_limit: int = 0
@@ -89,6 +71,8 @@ class Organization:
     contents: dict[str, tuple[object, ...]] = field(default_factory=dict)
     ledger: list[Entry] = field(default_factory=list)
     open: list[Open] = field(default_factory=list)
+    #: Voids that came before their events, by the key of the event.
+    pending: dict[str, str] = field(default_factory=dict)
 
     def copy(self) -> Organization:
         return replace(
@@ -97,6 +81,7 @@ class Organization:
             contents=dict(self.contents),
             ledger=list(self.ledger),
             open=list(self.open),
+            pending=dict(self.pending),
         )
 
     @property
@@ -123,7 +108,7 @@ class Organization:
             return "unfunded", "allocation_exhausted"
         if self.available >= credits:
             return "charged", None
-        if self.allow_overage and self.overage + credits <= self.overage_limit:
+        if self.allow_overage and self.overage - self.overage_billed + credits <= self.overage_limit:
             return "overage", None
         return "unfunded", "pool_exhausted"
 
@@ -138,7 +123,8 @@ class Organization:
             self.unfunded += entry.credits
         if entry.outcome in {"charged", "overage"} and entry.allocation is not None:
             allocation = self.allocations[entry.allocation]
-            self.allocations[entry.allocation] = replace(allocation, used=allocation.used + entry.credits)
+            if entry.period_no == allocation.period_no:
+                self.allocations[entry.allocation] = replace(allocation, used=allocation.used + entry.credits)
 
     def entry(self, like: Entry, entry: int, outcome: str, reason: str | None) -> Entry:
         """A row that says what happens to an event now."""
@@ -169,7 +155,39 @@ class Organization:
         if outcome in {"unfunded", "unpriced"}:
             self.last_open_no += 1
             self.open.append(Open(self.last_open_no, first))
+        if event.key in self.pending:
+            self.take_back(event.key, self.pending.pop(event.key))
         return outcome, reason, credits
+
+    def settle_void(self, void: Void) -> tuple[str, str | None, int]:
+        """Step 7: recorded under its own key, once; takes back what is there, or waits for it."""
+        if void.refusal is not None:
+            return "refused", void.refusal, 0
+        if void.key in self.contents:
+            return "duplicate" if self.contents[void.key] == void.content else "conflict", None, 0
+        if void.target == void.key or self.contents.get(void.target, ("", ""))[0] == "void":
+            return "refused", "void_of_void", 0
+        self.contents[void.key] = void.content
+        self.ledger.append(Entry(void.key, 0, "void", None, 0, "-", void.source, None, None, void.target))
+        self.pending.pop(void.key, None)
+        if not self.take_back(void.target, void.key):
+            self.pending.setdefault(void.target, void.key)
+        return "void", None, 0
+
+    def take_back(self, key: str, void_key: str) -> bool:
+        """Reverse what is outstanding of an event, unless that was done; whether it is known."""
+        entries = [entry for entry in self.ledger if entry.key == key]
+        if not entries:
+            return False
+        present = entries[-1]
+        if present.outcome == "void" or present.counterpart is not None:
+            return True
+        self.write(present._replace(entry=present.entry + 1, credits=-present.credits, counterpart=void_key))
+        self.overage_billed = min(self.overage_billed, self.overage)
+        self.open = [each for each in self.open if each.first.key != key]
+        if present.outcome in {"charged", "overage"} and present.credits > 0 and self.unfunded > 0:
+            self.cursor = 0
+        return True
 
     def request_funding(self) -> int:
         """Credits came in: begin with the events that were unfunded first."""
@@ -221,10 +239,11 @@ class Model:
     def copy(self) -> Model:
         return Model({org_id: each.copy() for org_id, each in self.organizations.items()})
 
-    def settle(self, batch: tuple[Event, ...]) -> list[tuple[str, str | None, int]]:
-        return [
-            self.organizations[event.org_id].settle(event)
-            if event.org_id in self.organizations
-            else ("refused", "unknown_organization", 0)
-            for event in batch
-        ]
+    def settle(self, batch: tuple[Event | Void, ...]) -> list[tuple[str, str | None, int]]:
+        return [self._settle_one(each) for each in batch]
+
+    def _settle_one(self, event: Event | Void) -> tuple[str, str | None, int]:
+        organization = self.organizations.get(event.org_id)
+        if organization is None:
+            return "refused", "unknown_organization", 0
+        return organization.settle_void(event) if isinstance(event, Void) else organization.settle(event)

@@ -18,8 +18,9 @@ from (
     select concat_ws(' ', org_id, 'pool', status,
                      (total_credits * 1000000)::bigint, (used_credits * 1000000)::bigint,
                      (available_credits * 1000000)::bigint, (overage_credits * 1000000)::bigint,
+                     (overage_billed_credits * 1000000)::bigint,
                      (unfunded_credits * 1000000)::bigint, (allocated_credits * 1000000)::bigint,
-                     last_open_no, coalesce(funding_cursor::text, '-')) as line
+                     pending_voids, last_open_no, coalesce(funding_cursor::text, '-')) as line
     from organization_credit_pools join organizations on id = org_id
     where org_id = any ($1)
     union all
@@ -35,9 +36,9 @@ from (
     where org_id = any ($1)
     union all
     select concat_ws(' ', row.org_id, 'entry', event_key, entry, outcome, coalesce(reason::text, '-'),
-                     (credits_used * 1000000)::bigint, row.user_id, source,
+                     (credits_used * 1000000)::bigint, coalesce(row.user_id, '-'), source,
                      coalesce(allocation.user_id, case when allocation_id is null then '-' else '?' end),
-                     coalesce(row.period_no::text, '-'))
+                     coalesce(row.period_no::text, '-'), coalesce(counterpart_key::text, '-'))
     from credit_usage_attribution row
     left join user_credit_allocations allocation
            on allocation.org_id = row.org_id and allocation.id = row.allocation_id
@@ -46,6 +47,8 @@ from (
     select concat_ws(' ', org_id, 'open', open_no, outcome, event_key)
     from open_usage_events
     where org_id = any ($1)
+    union all
+    select concat_ws(' ', org_id, 'pending', target_key, void_key) from pending_voids where org_id = any ($1)
     union all
     select concat_ws(' ', wrong.org_id, 'has a balance that is not the sum of its rows')
     from ({WRONG_BALANCES}) as wrong
@@ -75,8 +78,9 @@ def _lines(organization: Organization) -> Iterator[str]:
     cursor = "-" if organization.cursor is None else organization.cursor
     yield (
         f"{org_id} pool {'closed' if organization.closed else 'active'} {organization.total} "
-        f"{organization.used} {organization.available} {organization.overage} {organization.unfunded} "
-        f"{allocated} {organization.last_open_no} {cursor}"
+        f"{organization.used} {organization.available} {organization.overage} "
+        f"{organization.overage_billed} {organization.unfunded} {allocated} {len(organization.pending)} "
+        f"{organization.last_open_no} {cursor}"
     )
     for user_id, each in allocations.items():
         never = organization.closed or each.reset_period == "never"
@@ -88,7 +92,10 @@ def _lines(organization: Organization) -> Iterator[str]:
     for row in organization.ledger:
         yield (
             f"{org_id} entry {row.key} {row.entry} {row.outcome} {row.reason or '-'} {row.credits} "
-            f"{row.user_id} {row.source} {row.allocation or '-'} {row.period_no or '-'}"
+            f"{row.user_id} {row.source} {row.allocation or '-'} {row.period_no or '-'} "
+            f"{row.counterpart or '-'}"
         )
     for open_no, first in organization.open:
         yield f"{org_id} open {open_no} {first.outcome} {first.key}"
+    for target, void_key in organization.pending.items():
+        yield f"{org_id} pending {target} {void_key}"

@@ -1,50 +1,19 @@
-"""What can happen to organizations: each step done to the database and to the model."""
+"""What else can happen to organizations: each step done to the database and to the model."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import asyncpg
-from tests.settlement_model import Allocation, Event, Organization
+from tests.settlement_batches import Client, millionths, numeric
+from tests.settlement_events import Event
+from tests.settlement_model import Allocation, Organization
 
-from meter.events import Usage, event_key
+from meter.events import event_key
 
 if TYPE_CHECKING:
     from tests.settlement_model import Model
-
-    from meter.db.settlement import Settlement
-
-HAPPENED_AT = "2026-01-01T00:00:00+00:00"
-#: Of the service that is rated beyond what can be charged.
-TOO_MANY = 99_999_999_999_999 * 1_000_000
-
-
-@dataclass(frozen=True)
-class Client:
-    """Who does a step: a connection of people, or the gateway of a worker with its own connections."""
-
-    connection: asyncpg.Connection
-    worker: Settlement
-
-
-class Step(Protocol):
-    """An answer of the database is that of the model, or the SQLSTATE of a refusal in both."""
-
-    def on_model(self, model: Model) -> object: ...
-
-    async def on_database(self, client: Client) -> object: ...
-
-
-def numeric(credits: int) -> Decimal:
-    return Decimal(credits).scaleb(-6)
-
-
-def millionths(credits: Decimal) -> int:
-    return int(credits.scaleb(6))
 
 
 @dataclass(frozen=True)
@@ -73,93 +42,38 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Settle:
-    """A batch, as JSON to the function that is called by hand."""
+class Bill:
+    """An invoice over overage that is not billed yet, as far as there is any."""
 
-    batch: tuple[Event, ...]
+    org_id: str
+    credits: int
 
     def on_model(self, model: Model) -> object:
-        return model.settle(self.batch)
+        organization = model.organizations[self.org_id]
+        billed = min(self.credits, organization.overage - organization.overage_billed)
+        organization.overage_billed += billed
+        return billed
 
     async def on_database(self, client: Client) -> object:
-        answers = await client.connection.fetch(
-            "select pos, outcome, reason, credits from settle_usage($1)",
-            json.dumps([_published(event) for event in self.batch]),
+        billed = await client.connection.fetchval(
+            """
+            with pool as (
+                select org_id, least($2, overage_credits - overage_billed_credits) as credits
+                from organization_credit_pools where org_id = $1 for no key update
+            ),
+            invoice as (
+                insert into org_billing_history (org_id, event_type, balance, credits, actor)
+                select org_id, 'invoice', 'overage_billed', credits, 'model' from pool where credits > 0
+            )
+            update organization_credit_pools billed
+            set overage_billed_credits = overage_billed_credits + pool.credits
+            from pool where billed.org_id = pool.org_id
+            returning pool.credits
+            """,
+            self.org_id,
+            numeric(self.credits),
         )
-        assert [row["pos"] for row in answers] == list(range(1, len(self.batch) + 1))
-        return [(row["outcome"], row["reason"], millionths(row["credits"])) for row in answers]
-
-
-def _time(event: Event) -> str:
-    if event.refusal == "future_time":
-        return (datetime.now(UTC) + timedelta(hours=1)).isoformat()
-    return HAPPENED_AT
-
-
-def _quantity(event: Event) -> int:
-    return TOO_MANY if event.service == "valuation" else 1_000_000
-
-
-def _published(event: Event) -> dict[str, object]:
-    return {
-        "org_id": event.org_id,
-        "event_key": event.key,
-        "source": event.source,
-        "user_id": event.user_id,
-        "service_type": event.service,
-        "quantity": str(numeric(_quantity(event))),
-        "credits": None if event.credits is None else str(numeric(event.credits)),
-        "credits_given": event.given,
-        "key_source": "platform",
-        "key_source_given": False,
-        "request_id": event.request_id,
-        "metadata": {"unknown": 1} if event.extended else {},
-        "folded": ["unknown"] if event.extended else None,
-        "occurred_at": _time(event),
-        "refusal": None if event.refusal == "future_time" else event.refusal,
-    }
-
-
-@dataclass(frozen=True)
-class SettleByWorker:
-    """A batch as the worker has it: rated by the price book, and sent as columns."""
-
-    batch: tuple[Event, ...]
-
-    def on_model(self, model: Model) -> object:
-        return model.settle(tuple(_rated_now(event) for event in self.batch))
-
-    async def on_database(self, client: Client) -> list[tuple[str, str | None, int]]:
-        settled = await client.worker.settle([_usage(event) for event in self.batch])
-        return [(each.outcome.value, each.reason, each.credits) for each in settled]
-
-
-def _rated_now(event: Event) -> Event:
-    name, _, price = event.service.partition("-")
-    if name == "costs":
-        return replace(event, credits=int(price), refusal=None)
-    return replace(event, credits=None, refusal=None) if name == "unheard" else event
-
-
-def _usage(event: Event) -> Usage:
-    return Usage(
-        org_id=event.org_id,
-        key=event.key,
-        event_id=None,
-        source=event.source,
-        user_id=event.user_id,
-        service_type=event.service,
-        service_name=None,
-        quantity=_quantity(event),
-        credits=event.credits if event.given else None,
-        api_cost=None,
-        key_source=None,
-        request_id=event.request_id,
-        metadata='{"unknown":1}' if event.extended else "{}",
-        numbers={},
-        time=_time(event),
-        folded=("unknown",) if event.extended else None,
-    )
+        return millionths(billed)
 
 
 @dataclass(frozen=True)

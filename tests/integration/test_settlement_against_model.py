@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass, replace
-from enum import Enum
-from itertools import count, permutations, product
+from dataclasses import replace
+from itertools import count, permutations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
@@ -21,92 +20,40 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from tests.settlement_batches import Settle, SettleByWorker, TakeBack
 from tests.settlement_database import SettlingDatabase
-from tests.settlement_model import Event, Model
-from tests.settlement_state import differences, state_of
-from tests.settlement_steps import (
-    Allocate,
-    Close,
-    Deduct,
-    Found,
-    GoOnFunding,
-    Reset,
-    SetTerms,
-    Settle,
-    SettleByWorker,
-    TopUp,
+from tests.settlement_drafts import (
+    CREDITS,
+    ORGANIZATIONS,
+    Draft,
+    Identity,
+    Target,
+    VoidDraft,
+    a_draft,
+    a_void_draft,
+    amounts,
+    drafts,
+    orgs,
+    reset_periods,
+    users,
+    void_drafts,
 )
+from tests.settlement_events import Event, Void
+from tests.settlement_model import Model
+from tests.settlement_state import differences, state_of
+from tests.settlement_steps import Allocate, Bill, Close, Deduct, Found, GoOnFunding, Reset, SetTerms, TopUp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
     from tests.private_servers import FreshDatabase
-    from tests.settlement_steps import Step
+    from tests.settlement_batches import Step
 
 #: Enough to meet every mutation of the SQL that tests/mutations knows; METER_TEST_EXAMPLES asks for more.
 EXAMPLES = 500
 STEPS = 15
 #: Finding the smallest example takes minutes; METER_TEST_SHRINK=0 is for who only asks whether there is any.
 SHRINK = os.environ.get("METER_TEST_SHRINK") != "0"
-
-#: Few of each, so that events meet: in a batch, in a pool, in an allocation.
-ORGANIZATIONS = ["a", "b"]
-USERS = ["u", "v", "w"]
-CREDITS = [0, 1, 1_000_000, 2_500_000, 7_000_000]
-
-
-class Identity(Enum):
-    NEW = "a new event"
-    AGAIN = "an earlier event"
-    REPRICED = "an earlier event, rated at another price since"
-    OVERFLOWN = "an earlier event, rated at more than can be charged since"
-    EXTENDED = "an earlier event, with a field that the contract does not know"
-    CHANGED = "the key of an earlier event with other content"
-    ELSEWHERE = "the key of an earlier event, in another organization"
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """What an event will be, once it is known which came before it."""
-
-    org: str
-    user_id: str
-    service: str
-    credits: int | None
-    given: bool
-    refusal: str | None
-    identity: Identity
-    #: How far back the earlier event is.
-    back: int
-
-
-_SERVICES: list[tuple[str, int | None, bool, str | None]] = [
-    *(("llm", credits, True, None) for credits in CREDITS),
-    *((f"costs-{credits}", credits, False, None) for credits in CREDITS),
-    ("unheard-of", None, False, None),
-    ("valuation", None, False, "amount_overflow"),
-    ("llm", 1_000_000, True, "future_time"),
-]
-_IDENTITIES = [*[Identity.NEW] * 5, *Identity]
-#: One choice an event: drawing its parts one by one would take longer than settling it.
-DRAFTS = [
-    Draft(org, user_id, *service, identity, back)
-    for org, user_id, service, identity, back in product(
-        [*ORGANIZATIONS * 5, "ghost"], USERS, _SERVICES, _IDENTITIES, (1, 3, 12)
-    )
-]
-
-
-def _draft(number: int) -> Draft:
-    # By number, as Hypothesis writes out the choices of a strategy whenever it names it.
-    return DRAFTS[number]
-
-
-orgs = st.sampled_from(ORGANIZATIONS)
-users = st.sampled_from(USERS)
-amounts = st.sampled_from([1, 1_000_000, 5_000_000, 12_500_000, 40_000_000])
-drafts = st.lists(st.sampled_from(range(len(DRAFTS))).map(_draft), min_size=1, max_size=20)
-reset_periods = st.sampled_from(["daily", "weekly", "monthly", None, "never"])
 
 #: Every example has organizations of its own, so nothing has to be cleaned up between them.
 examples = count()
@@ -126,6 +73,9 @@ class Settling(RuleBasedStateMachine):
         self.prefix = f"{next(examples)}-"
         self.model = Model()
         self.published: list[Event] = []
+        self.voids: list[Void] = []
+        #: Organizations and keys that voids have named and no event has.
+        self.promised: list[tuple[str, str]] = []
         self.keys = iter(KEYS)
         self.found = ""
 
@@ -138,11 +88,48 @@ class Settling(RuleBasedStateMachine):
     def batch(self, drafted: list[Draft]) -> tuple[Event, ...]:
         return tuple(self.event(draft) for draft in drafted)
 
+    def mixed(self, drafted: list[Draft | VoidDraft]) -> tuple[Event | Void, ...]:
+        return tuple(
+            self.void(draft) if isinstance(draft, VoidDraft) else self.event(draft) for draft in drafted
+        )
+
+    def void(self, draft: VoidDraft) -> Void:
+        org_id = self.prefix + draft.org
+        earlier = self.voids[-min(draft.back, len(self.voids))] if self.voids else None
+        if earlier and draft.identity is Identity.AGAIN:
+            return earlier
+        if earlier and draft.identity is Identity.CHANGED:
+            return replace(earlier, reason="another")
+        known = list(self.model.organizations[org_id].contents) if draft.org in ORGANIZATIONS else []
+        key = next(self.keys)
+        if known and draft.identity is Identity.ELSEWHERE:
+            key = known[-1]
+        if draft.target is Target.OWN:
+            target = key
+        elif draft.target is Target.SAME and earlier:
+            target = earlier.target
+        elif draft.target is Target.KNOWN and known:
+            target = known[-min(draft.back, len(known))]
+        else:
+            target = next(self.keys)
+            self.promised.append((org_id, target))
+        void = Void(org_id, key, target, refusal="future_time" if draft.future else None)
+        self.voids.append(void)
+        return void
+
+    def new_key(self, draft: Draft) -> str:
+        """A key of its own, or one that a void has named before."""
+        promised = [key for org_id, key in self.promised if org_id == self.prefix + draft.org]
+        if not promised or draft.back == 1:
+            return next(self.keys)
+        self.promised.remove((self.prefix + draft.org, promised[0]))
+        return promised[0]
+
     def event(self, draft: Draft) -> Event:
         if draft.identity is Identity.NEW or not self.published:
             new = Event(
                 self.prefix + draft.org,
-                next(self.keys),
+                self.new_key(draft),
                 draft.user_id,
                 draft.service,
                 draft.credits,
@@ -185,6 +172,18 @@ class Settling(RuleBasedStateMachine):
     @rule(drafted=drafts)
     def settle_a_batch_of_the_worker(self, drafted: list[Draft]) -> None:
         self.both(SettleByWorker(self.batch(drafted)))
+
+    @rule(drafted=void_drafts)
+    def take_back(self, drafted: list[VoidDraft]) -> None:
+        self.both(SettleByWorker(tuple(self.void(draft) for draft in drafted)))
+
+    @rule(drafted=st.lists(st.one_of(a_draft, a_draft, a_void_draft), min_size=1, max_size=20))
+    def settle_a_mixed_batch(self, drafted: list[Draft | VoidDraft]) -> None:
+        self.both(SettleByWorker(self.mixed(drafted)))
+
+    @rule(org=orgs, credits=amounts)
+    def bill(self, org: str, credits: int) -> None:
+        self.both(Bill(self.prefix + org, credits))
 
     @rule(org=orgs, credits=amounts)
     def top_up(self, org: str, credits: int) -> None:
@@ -266,6 +265,27 @@ class Settling(RuleBasedStateMachine):
             "top up": TopUp(org_id, credits),
         }
         self.at_the_same_time([first[change], *self.workers([[*drafted, *concerned] for drafted in batches])])
+
+    @rule(
+        voids=void_drafts,
+        batches=st.lists(drafts, min_size=1, max_size=2),
+        others=st.lists(void_drafts, max_size=1),
+        voids_first=st.booleans(),
+    )
+    def take_back_while_others_settle(
+        self,
+        voids: list[VoidDraft],
+        batches: list[list[Draft]],
+        others: list[list[VoidDraft]],
+        voids_first: bool,
+    ) -> None:
+        """Drafted first, so that events of the batches are what the voids name."""
+        first: list[Step] = [TakeBack(tuple(map(self.void, voids)))]
+        # By hand, so that it can hold its locks while the others begin.
+        second: list[Step] = [Settle(self.batch(batches[0])), *self.workers(batches[1:])]
+        steps = [*first, *second] if voids_first else [*second, *first]
+        steps += [TakeBack(tuple(map(self.void, drafted))) for drafted in others]
+        self.at_the_same_time(steps)
 
     def workers(self, batches: list[list[Draft]]) -> list[Step]:
         """One by a worker, the next by hand."""

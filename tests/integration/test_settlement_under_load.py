@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 from tests.balances import WRONG_BALANCES
-from tests.settlement_model import Event
-from tests.settlement_steps import Client, Settle, SettleByWorker
+from tests.settlement_batches import Client, Settle, SettleByWorker
+from tests.settlement_events import Event
 
 from meter.db.clockwork import Clockwork
 from meter.db.pool import open_pool

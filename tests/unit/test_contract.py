@@ -10,15 +10,21 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from tests.malformed import UNDECODABLE, Malformed, usage
 
-from meter.contract import EXAMPLES, batch_schema, documents, event_schema, main
+from meter.contract import EXAMPLES, VOID_EXAMPLES, batch_schema, documents, event_schema, main, void_schema
 from meter.events import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT, RefusalReason, decode_message
 
 REPOSITORY = Path(__file__).parents[2]
 EVENT = Draft202012Validator(event_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
 BATCH = Draft202012Validator(
     batch_schema(),
-    registry=Registry().with_resource("usage-event.schema.json", Resource.from_contents(event_schema())),
+    registry=Registry().with_resources(
+        [
+            ("usage-event.schema.json", Resource.from_contents(event_schema())),
+            ("usage-void.schema.json", Resource.from_contents(void_schema())),
+        ]
+    ),
 )
+VOID = Draft202012Validator(void_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
 
 #: What JSON Schema cannot say: limits by value, by bytes and by depth, and what a calendar and Unicode hold.
 INEXPRESSIBLE = {
@@ -59,7 +65,9 @@ EXPRESSIBLE = [
 ]
 
 
-@pytest.mark.parametrize("schema", [event_schema(), batch_schema()], ids=["event", "batch"])
+@pytest.mark.parametrize(
+    "schema", [event_schema(), void_schema(), batch_schema()], ids=["event", "void", "batch"]
+)
 def test_the_schemas_are_json_schema(schema: dict[str, object]) -> None:
     Draft202012Validator.check_schema(schema)
 
@@ -70,8 +78,15 @@ def test_the_examples_hold_for_the_schema_and_decode(example: dict[str, object])
     assert decode_message(json.dumps(example).encode(), CONTENT_TYPE_EVENT).refusals == ()
 
 
+@pytest.mark.parametrize("example", VOID_EXAMPLES)
+def test_the_examples_of_voids_hold_for_their_schema_alone_and_decode(example: dict[str, object]) -> None:
+    assert list(VOID.iter_errors(example)) == []
+    assert not EVENT.is_valid(example)
+    assert decode_message(json.dumps(example).encode(), CONTENT_TYPE_EVENT).refusals == ()
+
+
 def test_a_batch_of_the_examples_holds_for_the_schema_and_decodes() -> None:
-    examples = list(EXAMPLES)
+    examples = [*EXAMPLES, *VOID_EXAMPLES]
 
     assert list(BATCH.iter_errors(examples)) == []
     assert len(decode_message(json.dumps(examples).encode(), CONTENT_TYPE_BATCH).events) == len(examples)

@@ -23,9 +23,10 @@ def exactly(message: bytes) -> Usage | None:
     """Read the exact way, which is only ever asked about valid UTF-8; None where it refuses."""
     try:
         message.decode()
-        return read_exactly(message)
+        event = read_exactly(message)
     except (UnicodeDecodeError, EventRefused):
         return None
+    return event if isinstance(event, Usage) else None
 
 
 def spelled(event: Usage | None) -> list[str]:

@@ -18,7 +18,7 @@ class UsageEntry(Answer):
     entry: int = Field(description="0: the event with its first outcome; later ones move it.", examples=[0])
     event_id: str
     source: str = Field(examples=["chat-service"])
-    user_id: str = Field(examples=["ann@example.com"])
+    user_id: str | None = Field(description="Null of a void's own row.", examples=["ann@example.com"])
     service_type: str = Field(examples=["llm"])
     service_name: str | None = Field(examples=["gpt-4o"])
     quantity: Amount
@@ -54,7 +54,7 @@ class Totals(Answer):
 
 
 class OutcomeSums(Answer):
-    """Sums of one outcome: events that began with it, credits that are there now."""
+    """Sums of one outcome: events that began with it, credits that are there now. Voids are no usage."""
 
     outcome: EntryOutcome
     events: int

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from meter.consumers.deliveries import Delivery  # noqa: TC001 - msgspec reads the annotations
-from meter.events import Decoded, Usage, decode_message
+from meter.events import Decoded, Event, decode_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,7 +61,7 @@ class Batch:
     """
 
     messages: list[Message] = field(default_factory=list)
-    events: list[Usage] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     weight: int = 0
 
     def add(self, message: Message) -> None:

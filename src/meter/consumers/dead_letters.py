@@ -40,6 +40,7 @@ _SENTENCES: dict[str, str] = {
     RefusalReason.UNKNOWN_ORGANIZATION: "no such organization; add it and replay this event",
     RefusalReason.FUTURE_TIME: "time must be at most five minutes past the database's clock",
     RefusalReason.AMOUNT_OVERFLOW: "the credits of this event have more than fourteen integer digits",
+    RefusalReason.VOID_OF_VOID: "it names a void, which cannot be taken back; publish the usage anew",
     RefusalReason.NOT_SETTLEABLE: "the database refuses this event whenever it is settled alone",
 }
 

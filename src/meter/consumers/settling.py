@@ -13,7 +13,7 @@ from meter.telemetry import first_line, get_logger
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from meter.events import Usage
+    from meter.events import Event
 
 #: The longest wait between two attempts, in seconds: after an outage settling goes on within so long.
 _LONGEST_WAIT_S = 5.0
@@ -24,7 +24,7 @@ log = get_logger(__name__)
 class Settle(Protocol):
     """Settles events in one transaction; ``meter.db.settlement.Settlement`` does."""
 
-    async def settle(self, events: Sequence[Usage]) -> list[SettledEvent]:
+    async def settle(self, events: Sequence[Event]) -> list[SettledEvent]:
         """Settle events, all of them or none.
 
         Args:
@@ -83,7 +83,7 @@ class PatientSettlement:
         self._settlement = settlement
         self._database = database
 
-    async def settle(self, events: Sequence[Usage]) -> list[SettledEvent]:
+    async def settle(self, events: Sequence[Event]) -> list[SettledEvent]:
         """Settle events; a data error is searched for by halving.
 
         Args:
@@ -101,7 +101,7 @@ class PatientSettlement:
         # One half after the other: later events may depend on what earlier ones left in the pool.
         return [*await self.settle(events[:middle]), *await self.settle(events[middle:])]
 
-    async def _until_answered(self, events: Sequence[Usage]) -> list[SettledEvent]:
+    async def _until_answered(self, events: Sequence[Event]) -> list[SettledEvent]:
         backoff = Backoff(longest=_LONGEST_WAIT_S)
         while True:
             try:

@@ -6,7 +6,7 @@ from typing import Final
 
 from meter.consumers.deliveries import PUBLISHED_AT_HEADER
 from meter.consumers.topology import DEAD_QUEUE, USAGE_EXCHANGE
-from meter.contract.schemas import BATCH_SCHEMA, EVENT_SCHEMA, Json
+from meter.contract.schemas import BATCH_SCHEMA, EVENT_SCHEMA, VOID_SCHEMA, Json
 from meter.events import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT, RefusalReason
 
 ASYNCAPI: Final = "asyncapi.json"
@@ -50,7 +50,8 @@ def asyncapi() -> Json:
         "components": {
             "messages": {
                 "usageEvent": _message("One usage event", CONTENT_TYPE_EVENT, EVENT_SCHEMA),
-                "usageBatch": _message("1 to 1,000 usage events", CONTENT_TYPE_BATCH, BATCH_SCHEMA),
+                "usageVoid": _message("What takes a usage event back", CONTENT_TYPE_EVENT, VOID_SCHEMA),
+                "usageBatch": _message("1 to 1,000 usage events and voids", CONTENT_TYPE_BATCH, BATCH_SCHEMA),
                 "deadLetter": {
                     "title": "What could not be settled",
                     "description": "The body and the content type as they were published; of a batch, the "
@@ -89,6 +90,7 @@ def _usage_channel() -> Json:
         "parameters": {"organization": {"description": "The organization that is charged."}},
         "messages": {
             "usageEvent": {"$ref": "#/components/messages/usageEvent"},
+            "usageVoid": {"$ref": "#/components/messages/usageVoid"},
             "usageBatch": {"$ref": "#/components/messages/usageBatch"},
         },
         "bindings": {

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from meter.contract.asyncapi import ASYNCAPI, asyncapi
-from meter.contract.schemas import BATCH_SCHEMA, EVENT_SCHEMA, batch_schema, event_schema
+from meter.contract.schemas import (
+    BATCH_SCHEMA,
+    EVENT_SCHEMA,
+    VOID_SCHEMA,
+    batch_schema,
+    event_schema,
+    void_schema,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +31,12 @@ def documents() -> dict[str, str]:
     Returns:
         The text of each, by file name.
     """
-    generated = {EVENT_SCHEMA: event_schema(), BATCH_SCHEMA: batch_schema(), ASYNCAPI: asyncapi()}
+    generated = {
+        EVENT_SCHEMA: event_schema(),
+        VOID_SCHEMA: void_schema(),
+        BATCH_SCHEMA: batch_schema(),
+        ASYNCAPI: asyncapi(),
+    }
     return {
         name: json.dumps(document, indent=2, ensure_ascii=False) + "\n"
         for name, document in generated.items()

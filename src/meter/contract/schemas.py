@@ -1,4 +1,4 @@
-"""The JSON Schemas of the usage event and of a batch of them."""
+"""The JSON Schemas of the usage event, of the void, and of a batch of them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import Final
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from meter.events import MESSAGE_MAX_BYTES, MESSAGE_MAX_EVENTS, UsageEvent
+from meter.events import MESSAGE_MAX_BYTES, MESSAGE_MAX_EVENTS, UsageEvent, VoidEvent
 
 EVENT_SCHEMA: Final = "usage-event.schema.json"
+VOID_SCHEMA: Final = "usage-void.schema.json"
 BATCH_SCHEMA: Final = "usage-batch.schema.json"
 _DIALECT: Final = GenerateJsonSchema.schema_dialect
 
@@ -50,6 +51,23 @@ EXAMPLES: Final[tuple[Json, ...]] = (
     },
 )
 
+#: What takes the second of them back.
+VOID_EXAMPLES: Final[tuple[Json, ...]] = (
+    {
+        "specversion": "1.0",
+        "type": "meter.usage.void.v1",
+        "id": "019c13f7-1f40-7d11-9c5b-0123456789ab",
+        "source": "support-desk",
+        "subject": "acme",
+        "time": "2026-01-31T15:00:00Z",
+        "data": {
+            "target_source": "enrichment-service",
+            "target_id": "order-4711",
+            "reason": "the company was looked up twice",
+        },
+    },
+)
+
 
 def event_schema() -> Json:
     """Describe one event.
@@ -70,21 +88,39 @@ def event_schema() -> Json:
     }
 
 
+def void_schema() -> Json:
+    """Describe one void.
+
+    Returns:
+        A JSON Schema (2020-12).
+    """
+    schema = _published(VoidEvent.model_json_schema())
+    schema.pop("title")
+    return {
+        "$schema": _DIALECT,
+        "title": "Void of a usage event",
+        **schema,
+        "description": "Takes an earlier usage event of the same organization back, once, whatever became of "
+        "it. It may come before its event. Unknown fields are kept in the metadata, never rejected.",
+        "examples": list(VOID_EXAMPLES),
+    }
+
+
 def batch_schema() -> Json:
     """Describe a batch.
 
     Returns:
-        A JSON Schema (2020-12) that refers to the event's by its file name.
+        A JSON Schema (2020-12) that refers to those of its events by their file names.
     """
     return {
         "$schema": _DIALECT,
         "title": "Batch of usage events",
         "description": f"At most {MESSAGE_MAX_BYTES:,} bytes; its events may be of several organizations.",
         "type": "array",
-        "items": {"$ref": EVENT_SCHEMA},
+        "items": {"anyOf": [{"$ref": EVENT_SCHEMA}, {"$ref": VOID_SCHEMA}]},
         "minItems": 1,
         "maxItems": MESSAGE_MAX_EVENTS,
-        "examples": [list(EXAMPLES)],
+        "examples": [[*EXAMPLES, *VOID_EXAMPLES]],
     }
 
 

@@ -17,6 +17,8 @@ class Outcome(StrEnum):
     OVERAGE = "overage"
     UNFUNDED = "unfunded"
     UNPRICED = "unpriced"
+    #: Took an event back, or waits for it, or had nothing to do.
+    VOID = "void"
     #: Seen before with the same content; nothing changed.
     DUPLICATE = "duplicate"
     #: Seen before with other content; the first stands, this one is a dead letter.
@@ -44,7 +46,7 @@ class SettledEvent(msgspec.Struct, frozen=True, gc=False):
     credits: int
 
 
-#: The letters of ``settle_usage_columns``, as the database's ``settlement_letters`` lists them.
+#: The letters of settlement, as the database's ``settlement_letters`` lists them.
 LETTERS: Final[dict[str, tuple[Outcome, str | None]]] = {
     "c": (Outcome.CHARGED, None),
     "o": (Outcome.OVERAGE, None),
@@ -58,6 +60,8 @@ LETTERS: Final[dict[str, tuple[Outcome, str | None]]] = {
     "u": (Outcome.REFUSED, "unknown_organization"),
     "f": (Outcome.REFUSED, "future_time"),
     "r": (Outcome.REFUSED, "amount_overflow"),
+    "v": (Outcome.VOID, None),
+    "w": (Outcome.REFUSED, "void_of_void"),
 }
 
 

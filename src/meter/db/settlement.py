@@ -10,13 +10,14 @@ from meter.db.outcomes import LETTERS, DatabaseUnavailable, EventNotSettleable, 
 from meter.db.rating_data import RatingData
 from meter.db.statements import statement
 from meter.db.usage_columns import joined, usage_columns
+from meter.db.voids import runs_of_one_kind, settle_voids
 from meter.errors import OrganizationVanished, StaleRating
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from meter.db.usage_columns import Column
-    from meter.events import Usage
+    from meter.events import Event, Usage
 
 #: Tries with fresh prices, or without an organization that vanished. Each failure needs someone to change
 #: prices, plans or organizations at that very moment; after so many the caller's backoff takes over.
@@ -48,8 +49,12 @@ class Settlement:
         #: How many more batches may hold events that are known already.
         self._doubts = 0
 
-    async def settle(self, events: Sequence[Usage]) -> list[SettledEvent]:
+    async def settle(self, events: Sequence[Event]) -> list[SettledEvent]:
         """Settle a batch in one transaction: all of it or, on an error, nothing.
+
+        Where voids are among the events, each run of voids and of usage has a transaction of its own, in
+        their order, so that none holds the pool of an organization while it waits for keys of another.
+        After an error a part of the runs may be settled, and is a duplicate the next time.
 
         Args:
             events: in the order in which they are to be settled.
@@ -66,7 +71,13 @@ class Settlement:
             return []
         try:
             async with self._pool.acquire() as connection:
-                return await self._settle(connection, events)
+                settled: list[SettledEvent] = []
+                for usage, voids in runs_of_one_kind(events):
+                    if usage:
+                        settled += await self._settle(connection, usage)
+                    if voids:
+                        settled += await settle_voids(connection, voids)
+                return settled
         except asyncpg.PostgresError as error:
             if (error.sqlstate or "").startswith(_DATA_EXCEPTION_CLASS):
                 raise EventNotSettleable(

@@ -41,7 +41,8 @@ class UsageEntry:
     entry: int
     event_id: str
     source: str
-    user_id: str
+    #: None: a void, which is nobody's usage.
+    user_id: str | None
     service_type: str
     service_name: str | None
     quantity: Decimal

@@ -2,7 +2,7 @@
 
 from meter.events.decoded import Decoded, Refusal
 from meter.events.decoding import decode_message
-from meter.events.encoding import encode_batch, encode_event
+from meter.events.encoding import encode_batch, encode_event, encode_void
 from meter.events.identity import EVENT_KEY_NAMESPACE, event_key, new_event_id
 from meter.events.metadata import METADATA_MAX_BYTES, encode_metadata
 from meter.events.model import (
@@ -18,6 +18,7 @@ from meter.events.model import (
 )
 from meter.events.reasons import RefusalReason
 from meter.events.usage import Usage, usage_of
+from meter.events.void import Event, Void, VoidData, VoidEvent, void_of
 
 __all__ = [
     "CONTENT_TYPE_BATCH",
@@ -29,17 +30,23 @@ __all__ = [
     "METADATA_MAX_BYTES",
     "VOID_TYPE",
     "Decoded",
+    "Event",
     "KeySource",
     "Refusal",
     "RefusalReason",
     "Usage",
     "UsageData",
     "UsageEvent",
+    "Void",
+    "VoidData",
+    "VoidEvent",
     "decode_message",
     "encode_batch",
     "encode_event",
     "encode_metadata",
+    "encode_void",
     "event_key",
     "new_event_id",
     "usage_of",
+    "void_of",
 ]

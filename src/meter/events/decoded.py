@@ -10,7 +10,7 @@ import msgspec
 from meter.events.model import MESSAGE_MAX_EVENTS
 from meter.events.reasons import RefusalReason  # noqa: TC001 - msgspec reads the annotations
 from meter.events.splitting import split_batch
-from meter.events.usage import Usage  # noqa: TC001 - msgspec reads the annotations
+from meter.events.void import Event  # noqa: TC001 - msgspec reads the annotations
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Decoded(msgspec.Struct):
         places: where each event stands in the array; None where nothing of it was refused.
     """
 
-    events: Sequence[Usage]
+    events: Sequence[Event]
     refusals: Sequence[Refusal] = ()
     body: bytes = b""
     batch: bool = False

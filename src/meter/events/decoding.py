@@ -19,7 +19,7 @@ from meter.events.splitting import NotABatch, split_batch
 if TYPE_CHECKING:
     import msgspec
 
-    from meter.events.usage import Usage
+    from meter.events.void import Event
 
 _MEDIA_TYPES = frozenset({CONTENT_TYPE_EVENT, CONTENT_TYPE_BATCH})
 _NOT_UTF8 = "the message is not valid UTF-8"
@@ -85,7 +85,7 @@ def _decode_batch(body: bytes) -> Decoded:
         return _refuse_whole(
             body, RefusalReason.BATCH_TOO_LARGE, f"the batch must hold at most {MESSAGE_MAX_EVENTS:,} events"
         )
-    events: list[Usage] = []
+    events: list[Event] = []
     refusals: list[Refusal] = []
     places: list[int] = []
     for place, element in enumerate(elements):
@@ -98,7 +98,7 @@ def _decode_batch(body: bytes) -> Decoded:
     return Decoded(events, tuple(refusals), body, batch=True, places=places if refusals else None)
 
 
-def _decode_exactly(element: bytes | msgspec.Raw, *, whole_message: bool) -> Usage | Refusal:
+def _decode_exactly(element: bytes | msgspec.Raw, *, whole_message: bool) -> Event | Refusal:
     try:
         return read_exactly(element)
     except EventRefused as refused:

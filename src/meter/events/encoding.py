@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from meter.credits import format_amount
-from meter.events.model import MESSAGE_MAX_BYTES, MESSAGE_MAX_EVENTS, UsageEvent
+from meter.events.model import MESSAGE_MAX_BYTES, MESSAGE_MAX_EVENTS, Envelope, UsageEvent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from meter.events.void import VoidEvent
 
 #: Amounts are written as strings by hand; the decimals of the metadata stay the numbers they are.
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
@@ -38,6 +40,25 @@ def encode_event(event: UsageEvent) -> bytes:
         "request_id": data.request_id,
         "metadata": data.metadata or None,
     }
+    return _encode(event, {name: value for name, value in fields.items() if value is not None})
+
+
+def encode_void(event: VoidEvent) -> bytes:
+    """Write a void as the contract has it.
+
+    Args:
+        event: a validated void.
+
+    Returns:
+        The JSON of one CloudEvent, which decodes to the same; unknown fields that were folded are written
+        into the data.
+    """
+    data = event.data
+    named = {"target_source": data.target_source, "target_id": data.target_id, "reason": data.reason}
+    return _encode(event, named | data.metadata)
+
+
+def _encode(event: Envelope, fields: dict[str, object]) -> bytes:
     return _ENCODER.encode(
         {
             "specversion": event.specversion,
@@ -46,7 +67,7 @@ def encode_event(event: UsageEvent) -> bytes:
             "source": event.source,
             "subject": event.subject,
             "time": event.time,
-            "data": {name: value for name, value in fields.items() if value is not None},
+            "data": fields,
         }
     )
 

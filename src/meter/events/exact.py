@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 import msgspec
 from pydantic import ValidationError
 
-from meter.events.folding import fold_unknown_fields
+from meter.events.folding import fold_unknown_fields, fold_unknown_void_fields
 from meter.events.model import EVENT_TYPE, VOID_TYPE, UsageEvent
 from meter.events.reasons import RefusalReason
 from meter.events.sentences import explain
 from meter.events.splitting import parse_leniently
 from meter.events.usage import usage_of
+from meter.events.void import VoidEvent, void_of
 
 if TYPE_CHECKING:
-    from meter.events.usage import Usage
+    from meter.events.void import Event
 
 _JSON = msgspec.json.Decoder(float_hook=Decimal)
 
@@ -37,7 +38,7 @@ class EventRefused(Exception):
         self.parsed = parsed
 
 
-def read_exactly(element: bytes | msgspec.Raw) -> Usage:
+def read_exactly(element: bytes | msgspec.Raw) -> Event:
     """Read one event as the contract has it.
 
     Args:
@@ -49,7 +50,7 @@ def read_exactly(element: bytes | msgspec.Raw) -> Usage:
     Raises:
         EventRefused: the contract refuses it.
     """
-    return usage_of(_validate(_parse(element)))
+    return _validate(_parse(element))
 
 
 def _parse(element: bytes | msgspec.Raw) -> object:
@@ -71,26 +72,22 @@ def _parse(element: bytes | msgspec.Raw) -> object:
     raise EventRefused(RefusalReason.INVALID_EVENT, "the event must not contain a lone surrogate", parsed)
 
 
-def _validate(parsed: object) -> UsageEvent:
+def _validate(parsed: object) -> Event:
     if not isinstance(parsed, dict):
         raise EventRefused(RefusalReason.INVALID_EVENT, "an event must be a JSON object")
     kind = parsed.get("type")
-    if kind != EVENT_TYPE:
-        raise _wrong_type(kind, parsed)
     try:
-        return UsageEvent.model_validate(fold_unknown_fields(parsed))
+        if kind == EVENT_TYPE:
+            return usage_of(UsageEvent.model_validate(fold_unknown_fields(parsed)))
+        if kind == VOID_TYPE:
+            return void_of(VoidEvent.model_validate(fold_unknown_void_fields(parsed)))
     except ValidationError as error:
         reason, sentence = explain(error)
         raise EventRefused(reason, sentence, parsed) from None
+    raise _wrong_type(kind, parsed)
 
 
 def _wrong_type(kind: object, parsed: object) -> EventRefused:
-    if kind == VOID_TYPE:
-        return EventRefused(
-            RefusalReason.UNSUPPORTED,
-            "this version of meter does not take events back yet; replay this one after an upgrade",
-            parsed,
-        )
     if isinstance(kind, str):
         return EventRefused(
             RefusalReason.UNSUPPORTED_TYPE, f"type must be {EVENT_TYPE} or {VOID_TYPE}", parsed

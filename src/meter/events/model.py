@@ -84,13 +84,13 @@ class UsageData(BaseModel):
     )
 
 
-class UsageEvent(BaseModel):
-    """One use of a service by a user of an organization."""
+class Envelope(BaseModel):
+    """What every event of the contract says, whatever its kind."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     specversion: Literal["1.0"] = Field(description="The version of CloudEvents.")
-    type: Literal["meter.usage.v1"] = Field(description="The kind of event.")
+    type: str = Field(description="The kind of event.")
     id: Text128 = Field(
         description="With source, the event's identity within its organization; a canonical lower-case "
         "UUIDv7 is the identity alone."
@@ -98,10 +98,9 @@ class UsageEvent(BaseModel):
     source: Text128 = Field(description="The service, or the file, that the event comes from.")
     subject: OrganizationId = Field(description="The organization that is charged.")
     time: Moment = Field(
-        description="When the usage happened: RFC 3339 with an offset, to the microsecond. More than five "
+        description="When it happened: RFC 3339 with an offset, to the microsecond. More than five "
         "minutes past the database's clock is refused."
     )
-    data: UsageData
     #: Keys of the metadata that were unknown fields. They are kept, and take no part in deciding a conflict.
     folded: SkipJsonSchema[tuple[str, ...]] = Field(default=(), exclude=True)
 
@@ -119,3 +118,10 @@ class UsageEvent(BaseModel):
     def keyed_by_id(self) -> bool:
         """Whether the id alone is the key."""
         return is_event_key(self.id)
+
+
+class UsageEvent(Envelope):
+    """One use of a service by a user of an organization."""
+
+    type: Literal["meter.usage.v1"] = Field(description="The kind of event.")
+    data: UsageData

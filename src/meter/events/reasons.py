@@ -24,12 +24,14 @@ class RefusalReason(StrEnum):
     METADATA_TOO_LARGE = "metadata_too_large"
     NESTED_TOO_DEEP = "nested_too_deep"
     UNSUPPORTED_TYPE = "unsupported_type"
-    #: Part of the contract, not yet of this version of meter; replay it after an upgrade.
+    #: Given to voids by a version of meter that did not know them yet: they can be replayed.
     UNSUPPORTED = "unsupported"
 
     # One event, by what the database knows.
     FUTURE_TIME = "future_time"
     AMOUNT_OVERFLOW = "amount_overflow"
+    #: A void names a void: what it took back is published anew, under a new identity.
+    VOID_OF_VOID = "void_of_void"
     UNKNOWN_ORGANIZATION = "unknown_organization"
     #: Seen before under the same identity with other content; the first stands.
     CONFLICT = "conflict"

@@ -1,4 +1,4 @@
--- Adds ledger rows to the sums of usage.
+-- Adds ledger rows to the sums of usage. A void's own entry is no usage, and no sum holds it.
 --
 -- batches: rows taken off the queue; those of organizations whose sums are not complete are passed over.
 -- incomplete: an organization of which everything is added but what is in the queue now; null: none.
@@ -33,7 +33,7 @@ as $$
         select usage.org_id, usage.user_id, usage.occurred_at, usage.service_type, usage.service_name, usage.outcome,
                usage.entry, usage.quantity, usage.credits_used, usage.api_cost
         from credit_usage_attribution usage
-        where usage.org_id = incomplete
+        where usage.org_id = incomplete and usage.outcome <> 'void'
           and (usage.event_key, usage.entry) not in (select key, entry from queued_usage(incomplete))
     ),
     base as materialized (

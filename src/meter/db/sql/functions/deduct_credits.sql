@@ -47,15 +47,15 @@ begin
             using errcode = 'MT004', hint = 'Use a new id for a new charge.';
     end if;
 
-    select usage.outcome, usage.reason, usage.credits_used into present
+    select usage.outcome, usage.reason, usage.credits_used, usage.counterpart_key into present
     from credit_usage_attribution usage
     where usage.org_id = p_org_id and usage.event_key = event_key_now
     order by usage.entry desc
     limit 1;
-    if present.outcome = 'unfunded' then
-        perform raise_unfunded(p_org_id, p_user_id, p_credits, present.reason);
-    elsif present.outcome not in ('charged', 'overage') or present.credits_used < 0 then
+    if present.counterpart_key is not null then
         raise exception 'this event was taken back' using errcode = 'MT004', hint = 'Use a new id for a new charge.';
+    elsif present.outcome = 'unfunded' then
+        perform raise_unfunded(p_org_id, p_user_id, p_credits, present.reason);
     end if;
 
     return query

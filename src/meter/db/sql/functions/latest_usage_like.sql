@@ -16,7 +16,9 @@ declare
     latest_minute timestamptz;
     latest_queued timestamptz;
 begin
-    if not exists (select from rolled_up_organizations where org_id = p_org_id and is_complete) then
+    -- The sums hold no voids.
+    if p_outcome = 'void' or p_service_type = 'void'
+       or not exists (select from rolled_up_organizations where org_id = p_org_id and is_complete) then
         return p_before;
     end if;
     queued_keys := array(select key from queued_usage(p_org_id) limit queue_limit);

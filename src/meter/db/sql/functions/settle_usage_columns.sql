@@ -61,6 +61,9 @@ declare
     expected boolean[];
     -- For each organization whether its events have to be decided one by one.
     short boolean[];
+    -- Organizations for which voids wait, and whether an event of this batch is what one of them waits for.
+    awaiting varchar[];
+    is_awaited boolean := false;
     careful settling_event[];
     letters text[];
 begin
@@ -160,19 +163,27 @@ begin
 
     if written > 0 then
         perform queue_for_rollup(org_ids, account_orgs, usage.accounts, usage.event_keys, fresh);
-        perform lock_pools(array(
+        awaiting := lock_pools(array(
             select org_ids[account.org] from unnest(account_orgs, totals) as account (org, total)
             group by account.org having count(account.total) > 0
             union
             select event.org_id from unnest(event_org_ids, letters) as event (org_id, letter) where event.letter = 'r'
         ));
+        if awaiting is not null then
+            is_awaited := exists (
+                select 1 from unnest(usage.accounts, usage.event_keys, fresh) as event (account, event_key, is_fresh)
+                join pending_voids waiting
+                  on waiting.org_id = account_org_ids[event.account] and waiting.target_key = event.event_key
+                where event.is_fresh is not false and account_org_ids[event.account] = any (awaiting)
+            );
+        end if;
     end if;
     if 'r' = any (letters) then
         letters := known_after_all(usage, event_org_ids, letters, fresh);
     end if;
     if written > 0 then
         short := array(
-            select bool_or(account.total is not null and account.outcome <> 'charged')
+            select is_awaited or bool_or(account.total is not null and account.outcome <> 'charged')
             from unnest(account_orgs, outcomes, totals) as account (org, outcome, total)
             group by account.org order by account.org
         );
@@ -197,6 +208,7 @@ begin
             );
         end if;
     end if;
-    return settlement_answer(usage.positions, letters, case when careful <> '{}' then settle_carefully(careful) end);
+    return settlement_answer(usage.positions, letters, case when is_awaited then settle_awaited(careful)
+                                                              when careful <> '{}' then settle_carefully(careful) end);
 end
 $$;

@@ -22,7 +22,7 @@ as $$
            account_org_ids[event.account], event.event_id, sources[event.kind], account_users[event.account],
            coalesce(event.credits, 0)::numeric(20, 6), service_types[event.kind], service_names[event.kind],
            quantities[event.kind]::numeric(20, 6), event.api_cost::numeric(20, 6), event.markup::numeric(20, 6),
-           event.request_id, event.metadata::jsonb, folded[event.kind]::text[]
+           event.request_id, event.metadata::jsonb, folded[event.kind]::text[], null::uuid
     from unnest(usage.accounts, usage.kinds, usage.event_keys, usage.event_ids, usage.credits, usage.api_costs,
                 usage.markups, usage.request_ids, usage.metadata, usage.occurred_at, usage.refusals, left_out)
          as event (account, kind, event_key, event_id, credits, api_cost, markup, request_id, metadata, occurred_at, refusal,

@@ -40,6 +40,7 @@ unsummed as materialized (
            1 as entries, (entry = 0)::integer as events, case when entry = 0 then quantity else 0 end as quantity,
            credits_used as credits, case when entry = 0 and api_cost is not null then api_cost else 0 end as api_cost
     from entries
+    where outcome <> 'void'
 ),
 kinds as materialized (
     select service_type, service_name, outcome, sum(sign * entries) as entries, sum(sign * events)::bigint as events,

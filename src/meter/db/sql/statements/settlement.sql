@@ -58,6 +58,10 @@ select settle_usage_columns(row(
     $23::text[]::text[]
 )::usage_columns, $24, $25);
 
+-- name: settle_voids
+-- $1 voids, as JSON.
+select settle_voids($1);
+
 -- name: rating_epoch
 select epoch from rating_epoch;
 

@@ -4,11 +4,12 @@
 -- $1 organization; $2 user, or null for everyone; $3 and $4 occurred_at from (included) to (excluded); $5 hour, day,
 -- week or month; $6 what splits the time series: outcome, service_type, user_id, or null; $7 services at most;
 -- $8 users, and parts of the time series, at most: the other parts are one, without a name.
--- One pass over the entries. Sums are signed over all entries; an event is counted by its entry 0.
+-- One pass over the entries. Sums are signed over all entries; an event is counted by its entry 0. A void's own entry is
+-- no usage, and nobody's.
 with entries as (
     -- The first branch runs only for everyone, the second only for one user, each on its own index.
     select usage.* from credit_usage_attribution usage
-    where $2::text is null and org_id = $1 and occurred_at >= $3 and occurred_at < $4
+    where $2::text is null and org_id = $1 and occurred_at >= $3 and occurred_at < $4 and outcome <> 'void'
     union all
     select usage.* from credit_usage_attribution usage
     where org_id = $1 and user_id = $2 and occurred_at >= $3 and occurred_at < $4

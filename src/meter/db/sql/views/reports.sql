@@ -1,4 +1,5 @@
 -- What people read, each with the rights of who reads it. One-to-many tables are summed before they are joined.
+-- A void's own entry is no usage; what it reverses is an entry of its event.
 
 -- The ledger's entries as they are shown: the id as published, and the USD that the credits stand for.
 create or replace view credit_usage_entries with (security_invoker = true) as
@@ -49,6 +50,7 @@ from (
     select org_id, user_id, count(*) filter (where entry = 0) as events,
            coalesce(sum(credits_used) filter (where outcome in ('charged', 'overage')), 0) as credits
     from credit_usage_attribution
+    where outcome <> 'void'
     group by org_id, user_id
 ) as usage;
 
@@ -80,4 +82,5 @@ select org_id, service_type, service_name,
        coalesce(sum(api_cost) filter (where entry = 0), 0) as api_cost,
        coalesce(sum(credits_used) filter (where outcome in ('charged', 'overage')), 0) * 0.001 as total_cost
 from credit_usage_attribution
+where outcome <> 'void'
 group by org_id, service_type, service_name;
