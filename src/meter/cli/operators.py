@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import getpass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from meter.cli.addresses import database_url
+from meter.cli.acting import acting_login, with_pool
 from meter.cli.output import example, json_option, print_result, print_rows
 from meter.credits import parse_amount
 from meter.db.credits import CreditReason, Credits, ResetPeriod
 from meter.db.organizations import Organizations, Plan, Role
-from meter.db.pool import open_pool
 from meter.errors import AmountOutOfRange, NotAnAmount
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     import asyncpg
-
-_T = TypeVar("_T")
 
 
 class _Amount(click.ParamType[Decimal]):
@@ -47,22 +40,6 @@ _key_option = click.option(
 
 def _choice(literal: object) -> click.Choice[str]:
     return click.Choice(get_args(literal))
-
-
-def _actor() -> str:
-    """Who does it, for the history: the login of whoever runs the command."""
-    return f"cli:{getpass.getuser()}"
-
-
-def _with_pool(call: Callable[[asyncpg.Pool], Awaitable[_T]]) -> _T:
-    async def run() -> _T:
-        pool = await open_pool(database_url(), "meter_admin", max_connections=1)
-        try:
-            return await call(pool)
-        finally:
-            await pool.close()
-
-    return asyncio.run(run())
 
 
 @click.group()
@@ -101,21 +78,21 @@ def add_organization(
     async def add(pool: asyncpg.Pool) -> bool:
         gateway = Organizations(pool)
         created = await gateway.add(
-            org_id, name=name, display_name=display_name, max_seats=max_seats, actor=_actor()
+            org_id, name=name, display_name=display_name, max_seats=max_seats, actor=acting_login()
         )
         if created and plan is not None:
-            await gateway.start_subscription(org_id, plan, actor=_actor())
+            await gateway.start_subscription(org_id, plan, actor=acting_login())
         if allocation_required is not None or overage_limit is not None:
             await Credits(pool).set_pool_terms(
                 org_id,
                 allocation_required=allocation_required,
                 allow_overage=None if overage_limit is None else overage_limit > 0,
                 overage_limit=overage_limit,
-                actor=_actor(),
+                actor=acting_login(),
             )
         return created
 
-    created = _with_pool(add)
+    created = with_pool(add)
     next_step = f"added; next: meter credits add {org_id} CREDITS, meter members add {org_id} USER"
     sentence = next_step if created else "it is there already"
     print_result({"org_id": org_id, "created": created}, f'organization "{org_id}": {sentence}', as_json)
@@ -126,7 +103,7 @@ def add_organization(
 @json_option
 def list_organizations(as_json: bool) -> None:
     """List the organizations with their pools."""
-    print_rows(_with_pool(lambda pool: Organizations(pool).all()), as_json)
+    print_rows(with_pool(lambda pool: Organizations(pool).all()), as_json)
 
 
 @example("meter organizations close acme")
@@ -135,7 +112,7 @@ def list_organizations(as_json: bool) -> None:
 @json_option
 def close_organization(org_id: str, as_json: bool) -> None:
     """Close the organization ORG_ID: its usage from now on is recorded as unfunded."""
-    closed = _with_pool(lambda pool: Organizations(pool).close(org_id, actor=_actor()))
+    closed = with_pool(lambda pool: Organizations(pool).close(org_id, actor=acting_login()))
     sentence = "closed" if closed else "it was closed before"
     print_result({"org_id": org_id, "closed": closed}, f'organization "{org_id}": {sentence}', as_json)
 
@@ -153,7 +130,9 @@ def members() -> None:
 @json_option
 def add_member(org_id: str, user_id: str, role: Role, as_json: bool) -> None:
     """Make USER_ID a member of ORG_ID, or give a member another role."""
-    changed = _with_pool(lambda pool: Organizations(pool).add_member(org_id, user_id, role, actor=_actor()))
+    changed = with_pool(
+        lambda pool: Organizations(pool).add_member(org_id, user_id, role, actor=acting_login())
+    )
     sentence = f"is now {role}" if changed else f"was {role} already"
     print_result(
         {"org_id": org_id, "user_id": user_id, "role": role, "changed": changed},
@@ -168,7 +147,7 @@ def add_member(org_id: str, user_id: str, role: Role, as_json: bool) -> None:
 @json_option
 def list_members(org_id: str, as_json: bool) -> None:
     """List the members of ORG_ID."""
-    print_rows(_with_pool(lambda pool: Organizations(pool).members(org_id)), as_json)
+    print_rows(with_pool(lambda pool: Organizations(pool).members(org_id)), as_json)
 
 
 @click.group("credits")
@@ -193,13 +172,13 @@ def add_credits(
     as_json: bool,
 ) -> None:
     """Add CREDITS to the pool of ORG_ID and settle what was unfunded."""
-    balance = _with_pool(
+    balance = with_pool(
         lambda pool: Credits(pool).add(
             org_id,
             credits,
             purchase_amount=paid,
             reason=reason,
-            actor=_actor(),
+            actor=acting_login(),
             idempotency_key=idempotency_key,
         )
     )
@@ -235,14 +214,14 @@ def set_allocation(
     as_json: bool,
 ) -> None:
     """Set what USER_ID may spend of the pool of ORG_ID to CREDITS."""
-    allocation = _with_pool(
+    allocation = with_pool(
         lambda pool: Credits(pool).allocate(
             org_id,
             user_id,
             credits,
             reset_period=reset,
             is_active=not inactive,
-            actor=_actor(),
+            actor=acting_login(),
             idempotency_key=idempotency_key,
         )
     )

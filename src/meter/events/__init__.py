@@ -3,7 +3,7 @@
 from meter.events.decoded import Decoded, Refusal
 from meter.events.decoding import decode_message
 from meter.events.encoding import encode_batch, encode_event, encode_void
-from meter.events.identity import EVENT_KEY_NAMESPACE, event_key, new_event_id
+from meter.events.identity import EVENT_KEY_NAMESPACE, event_key, is_event_key, new_event_id
 from meter.events.metadata import METADATA_MAX_BYTES, encode_metadata
 from meter.events.model import (
     CONTENT_TYPE_BATCH,
@@ -46,6 +46,7 @@ __all__ = [
     "encode_metadata",
     "encode_void",
     "event_key",
+    "is_event_key",
     "new_event_id",
     "usage_of",
     "void_of",

@@ -41,5 +41,6 @@ grant execute on function
     add_organization_member(varchar, varchar, text, varchar),
     set_pool_terms(varchar, boolean, boolean, numeric, numeric, varchar),
     close_organization(varchar, varchar),
-    start_subscription(varchar, text, text, numeric, integer, varchar)
+    start_subscription(varchar, text, text, numeric, integer, varchar),
+    void_usage(varchar, varchar, varchar, varchar, varchar)
     to meter_admin;

@@ -32,3 +32,6 @@ from allocate_credits_to_user($1, $2, $3, $4, p_reset_period => $5, p_is_active 
 
 -- name: set_pool_terms
 select set_pool_terms($1, $2, $3, $4, p_actor => $5);
+
+-- name: void_usage
+select event_key, result, outcome, credits, repeated, funded_events from void_usage($1, $2, $3, $4, $5);
