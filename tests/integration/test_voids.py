@@ -14,7 +14,6 @@ from tests.rollup import ROLL_UP, WRONG_SUMS
 from tests.running_worker import ledger, running_worker, usage_side
 
 from meter.db.corrections import Corrections, VoidedUsage
-from meter.db.outcomes import SettledEvent
 from meter.db.pool import open_pool
 from meter.db.settlement import Settlement
 from meter.db.usage_history import LATEST, EntryPosition, UsageFilter, UsageHistory
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tests.private_servers import Broker, FreshDatabase
+
+    from meter.db.outcomes import SettledEvent
 
 NOW = datetime.now(UTC).isoformat()
 

@@ -12,6 +12,7 @@ from meter.cli.backfill import publish
 from meter.cli.corrections import void
 from meter.cli.operators import allocations, credits_, members, organizations
 from meter.cli.processes import api, migrate, token, up, worker
+from meter.cli.reconcile import reconcile
 from meter.errors import MeterError
 from meter.telemetry import first_line
 
@@ -55,5 +56,6 @@ for command in (
     credits_,
     allocations,
     void,
+    reconcile,
 ):
     meter.add_command(command)

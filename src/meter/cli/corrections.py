@@ -46,4 +46,6 @@ def _sentence(voided: VoidedUsage) -> str:
     if voided.result == "nothing":
         return "it was taken back before by another void; nothing is left to reverse"
     told = f"taken back{' before' if voided.repeated else ''}: {voided.credits} credits {voided.outcome}"
-    return told + (f"; {voided.funded_events} unfunded events were settled" if voided.funded_events else "")
+    return told + (
+        f"; unfunded events settled with them: {voided.funded_events}" if voided.funded_events else ""
+    )

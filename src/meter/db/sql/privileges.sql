@@ -42,5 +42,8 @@ grant execute on function
     set_pool_terms(varchar, boolean, boolean, numeric, numeric, varchar),
     close_organization(varchar, varchar),
     start_subscription(varchar, text, text, numeric, integer, varchar),
-    void_usage(varchar, varchar, varchar, varchar, varchar)
+    void_usage(varchar, varchar, varchar, varchar, varchar),
+    repair_balances(varchar, varchar)
     to meter_admin;
+-- And adds up what must be the same.
+grant select on pending_voids to meter_admin;
