@@ -29,7 +29,11 @@ ROOT = Path(__file__).parents[2]
 #: From the quickest to find most mutations on; the first that turns red ends it.
 SUITES = [
     ["tests/integration/test_settlement_against_model.py"],
-    ["tests/integration/test_settlement.py", "tests/integration/test_resets.py"],
+    [
+        "tests/integration/test_settlement.py",
+        "tests/integration/test_resets.py",
+        "tests/integration/test_voids.py",
+    ],
     ["tests/integration/test_settlement_under_load.py"],
 ]
 

@@ -46,6 +46,5 @@ def _sentence(voided: VoidedUsage) -> str:
     if voided.result == "nothing":
         return "it was taken back before by another void; nothing is left to reverse"
     told = f"taken back{' before' if voided.repeated else ''}: {voided.credits} credits {voided.outcome}"
-    return told + (
-        f"; unfunded events settled with them: {voided.funded_events}" if voided.funded_events else ""
-    )
+    funded = f"; unfunded events settled with them: {voided.funded_events}" if voided.funded_events else ""
+    return told + funded
