@@ -1,4 +1,4 @@
-"""``meter worker``, which also writes down when the settlement of each event returned.
+"""``meter worker``, which also writes down when the settlement of each event began and when it returned.
 
 The worker's own histogram is too coarse for a 99th percentile. Everything runs as in ``meter worker``; only
 the class that settles is replaced by one that looks at the clock.
@@ -22,19 +22,20 @@ if TYPE_CHECKING:
     from meter.db.outcomes import SettledEvent
     from meter.events import Event
 
-#: Pairs of microseconds since 1970: when an event happened, and when its settlement had returned.
+#: By threes, microseconds since 1970: when an event happened, when its settlement began, when it returned.
 COMMITTED = array("q")
 
 
 class TimedSettlement(Settlement):
-    """Settles, then looks at the clock."""
+    """Looks at the clock before and after."""
 
     async def settle(self, events: Sequence[Event]) -> list[SettledEvent]:
-        """Settle a batch and note the moment for each of its events."""
+        """Settle a batch and note the moments for each of its events."""
+        began = time.time_ns() // 1_000
         settled = await super().settle(events)
-        now = time.time_ns() // 1_000
+        ended = time.time_ns() // 1_000
         for event in events:
-            COMMITTED.extend((round(event.occurred_at.timestamp() * 1e6), now))
+            COMMITTED.extend((round(event.occurred_at.timestamp() * 1e6), began, ended))
         return settled
 
 

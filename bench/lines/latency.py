@@ -9,23 +9,24 @@ from typing import TYPE_CHECKING
 import httpx
 
 from bench.drain import settled
-from bench.figures import Target
+from bench.figures import Figure, Target
 from bench.peers.process import run_peer
 from bench.peers.steady import EVENTS_A_SECOND
-from bench.rounds import repeated
 from bench.workers import ready, running_workers
 from meter.consumers.topology import USAGE_QUEUE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.figures import Figure
     from bench.measuring import Bench
 
 _CONDITIONS = f"{EVENTS_A_SECOND:,} events/s, 1 a message"
 TARGETS = (
     Target("B4a", "publish to commit, p50", _CONDITIONS, 20, "ms", "most"),
     Target("B4b", "publish to commit, p99", _CONDITIONS, 60, "ms", "most"),
+    # The part that is the broker's and the worker's intake; what is left is settlement.
+    Target("B4a", "publish to the batch's settlement, p50", _CONDITIONS, None, "ms", "most"),
+    Target("B4b", "publish to the batch's settlement, p99", _CONDITIONS, None, "ms", "most"),
 )
 #: Not counted: a worker that has just started learns plans and prices first.
 _WARM_UP_SECONDS = 1
@@ -38,10 +39,19 @@ def steps(bench: Bench) -> int:
 
 async def measure(bench: Bench) -> list[Figure]:
     """Publish at a steady rate to a worker that is ready, every event on its own."""
-    return await repeated(bench, TARGETS, "latency", lambda: _once(bench), bench.size.rounds)
+    rounds = []
+    for _ in range(bench.size.rounds):
+        bench.step("latency")
+        rounds.append(await _once(bench))
+    return [
+        Figure(target, samples, {})
+        for target, samples in zip(TARGETS, zip(*rounds, strict=True), strict=True)
+        if bench.wants(target)
+    ]
 
 
-async def _once(bench: Bench) -> dict[str, float]:
+async def _once(bench: Bench) -> tuple[float, ...]:
+    """Measure the figures of one round, in the order of the lines."""
     seconds = _WARM_UP_SECONDS + bench.size.steady_seconds
     events = EVENTS_A_SECOND * seconds
     file = bench.stack.folder / "committed"
@@ -53,23 +63,30 @@ async def _once(bench: Bench) -> dict[str, float]:
         await run_peer("steady", events, amqp_url=bench.stack.amqp_url)
         async with httpx.AsyncClient() as client:
             await settled(client, workers, events)
-    lags_ms = _lags_ms(file, events)
-    return {"B4a": statistics.median(lags_ms), "B4b": statistics.quantiles(lags_ms, n=100)[98]}
+    to_settlement, to_commit = _lags_ms(file, events)
+    return *_p50_p99(to_commit), *_p50_p99(to_settlement)
 
 
-def _lags_ms(file: Path, events: int) -> list[float]:
+def _p50_p99(lags_ms: list[float]) -> tuple[float, float]:
+    return statistics.median(lags_ms), statistics.quantiles(lags_ms, n=100)[98]
+
+
+def _lags_ms(file: Path, events: int) -> tuple[list[float], list[float]]:
     """Read what ``bench/timed_worker.py`` wrote, without the warm-up.
 
+    Returns:
+        For each event the milliseconds from publishing until its settlement began, and until it returned.
+
     Raises:
-        RuntimeError: it holds another number of events than were published.
+        RuntimeError: the file holds another number of events than were published.
     """
     written = array("q", file.read_bytes())
-    published, committed = written[::2], written[1::2]
+    published, began, ended = written[::3], written[1::3], written[2::3]
     if len(published) != events:
         raise RuntimeError(f"{events} events were published and {len(published)} settled")
     counted_from = min(published) + _WARM_UP_SECONDS * 1_000_000
-    return [
-        (end - begin) / 1_000
-        for begin, end in zip(published, committed, strict=True)
-        if begin >= counted_from
-    ]
+    counted = [place for place, at in enumerate(published) if at >= counted_from]
+    return (
+        [(began[place] - published[place]) / 1_000 for place in counted],
+        [(ended[place] - published[place]) / 1_000 for place in counted],
+    )

@@ -83,6 +83,12 @@ IDENTITY = [
         "event.is_fresh",
     ),
     in_function(
+        "a repetition within a batch is compared with nothing",
+        "settle_usage_columns",
+        "select event.is_repeated is true or (event.is_expected and not event.is_fresh) is true",
+        "select (event.is_expected and not event.is_fresh) is true",
+    ),
+    in_function(
         "what is refused is not looked for once more",
         "settle_usage_columns",
         "if 'r' = any (letters) then",

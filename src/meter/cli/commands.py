@@ -45,17 +45,8 @@ def meter() -> None:
 
 
 for command in (
-    up,
-    worker,
-    api,
-    migrate,
-    token,
-    publish,
-    organizations,
-    members,
-    credits_,
-    allocations,
-    void,
-    reconcile,
+    *(up, worker, api, migrate, token, publish),
+    *(organizations, members, credits_, allocations),
+    *(void, reconcile),
 ):
     meter.add_command(command)

@@ -30,7 +30,7 @@ _DATA_EXCEPTION_CLASS = "22"
 #: that was not looked through is inserted twice over.
 _DOUBTS = 8
 
-_KNOWN = frozenset(
+_KNOWN = tuple(
     letter for letter, (outcome, _) in LETTERS.items() if outcome in (Outcome.DUPLICATE, Outcome.CONFLICT)
 )
 _RECORDED = frozenset(letter for letter, (outcome, _) in LETTERS.items() if outcome.is_recorded)
@@ -48,6 +48,8 @@ class Settlement:
         self._rating_data: RatingData | None = None
         #: How many more batches may hold events that are known already.
         self._doubts = 0
+        #: Whether the last of those that did held little else.
+        self._replay = False
 
     async def settle(self, events: Sequence[Event]) -> list[SettledEvent]:
         """Settle a batch in one transaction: all of it or, on an error, nothing.
@@ -97,7 +99,7 @@ class Settlement:
                 data = self._rating_data = await RatingData.load(connection)
             await data.learn_plans(connection, {event.org_id for event in events})
             columns, credits = usage_columns(events, data)
-            expect_new = self._doubts == 0
+            expect_new = True if not self._doubts else False if self._replay else None
             try:
                 letters = await _call(connection, columns, data.epoch, expect_new=expect_new)
             except asyncpg.UniqueViolationError:
@@ -110,16 +112,23 @@ class Settlement:
                 elif error.sqlstate != OrganizationVanished.sqlstate:
                     raise
             else:
-                known = _KNOWN.intersection(letters)
-                self._doubts = _DOUBTS if known else max(0, self._doubts - 1)
+                self._learn(letters)
                 return _outcomes(letters, credits)
         raise DatabaseUnavailable(
             "prices, plans or organizations change faster than the batch can be settled"
         )
 
+    def _learn(self, letters: str) -> None:
+        known = sum(map(letters.count, _KNOWN))
+        if known:
+            self._doubts = _DOUBTS
+            self._replay = 2 * known > len(letters)
+        else:
+            self._doubts = max(0, self._doubts - 1)
+
 
 async def _call(
-    connection: asyncpg.Connection, columns: Sequence[Column], epoch: int, *, expect_new: bool
+    connection: asyncpg.Connection, columns: Sequence[Column], epoch: int, *, expect_new: bool | None
 ) -> str:
     arguments: Sequence[str | Column | None]
     try:

@@ -6,8 +6,6 @@
 create or replace function settle_carefully(events settling_event[]) returns settled_event[]
 language plpgsql volatile
 set search_path = public, pg_temp
--- A plan made without seeing the events takes them for ten and joins thousands by nested loops.
-set plan_cache_mode = force_custom_plan
 as $$
 declare
     settled settled_event[];

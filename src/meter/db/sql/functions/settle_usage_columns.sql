@@ -3,7 +3,8 @@
 --
 -- usage: the batch; the type usage_columns says what each column holds.
 -- rating_epoch: the epoch of the prices and plans its events were rated with; null: they needed none.
--- expect_new: whether no event is expected to be known. Then it is not looked whether they are, which is cheaper.
+-- expect_new: what is expected of the events, which changes only what it costs. True: none is known. False: most are,
+-- so they are looked for before anything is inserted. Null: some are.
 --
 -- Returns: one letter for each event, in the order of positions; settlement_letters says what they mean.
 -- Locks, in this order: ledger rows by (org_id, event_key) as they are inserted, with an outcome predicted from
@@ -11,7 +12,7 @@
 --     who holds the pool, so their order does not matter. Balances count only as read after the pools were locked; a
 --     row whose prediction was wrong is corrected before anyone else can see it.
 -- Raises: MT007 the rating is stale; MT008 an organization vanished meanwhile; class 22 for a value that does not fit;
---     23505 an event is known although none was expected to be: the caller repeats the batch and does not expect;
+--     23505 an event is known although none was expected to be: the caller repeats the batch with another expectation;
 --     25000 in any isolation level but read committed, where reading after the lock would see the past.
 create or replace function settle_usage_columns(
     usage usage_columns, rating_epoch bigint default null, expect_new boolean default false
@@ -78,17 +79,20 @@ begin
     account_org_ids := array(
         select org_ids[account.org] from unnest(account_orgs) with ordinality as account (org, no) order by account.no
     );
-    -- What rating refused is inserted nowhere, so that only looking tells whether it is known.
-    if not expect_new or usage.refusals is not null then
+    if expect_new is not true or usage.refusals is not null then
         event_org_ids := array(
             select account_org_ids[event.account] from unnest(usage.accounts) with ordinality as event (account, no)
             order by event.no
         );
+        repeated := repeated_usage(usage, event_org_ids, latest);
+        left_out := repeated;
+    end if;
+    -- What rating refused is inserted nowhere, so that only looking tells whether it is known.
+    if not expect_new or usage.refusals is not null then
         letters := compare_with_ledger(usage, event_org_ids, null);
         if array_position(letters, null) is null then
             return settlement_answer(usage.positions, letters, null);
         end if;
-        repeated := repeated_usage(usage, event_org_ids, latest);
         left_out := array(
             select event.letter is not null or event.is_repeated is true
             from unnest(letters, repeated) with ordinality as event (letter, is_repeated, no) order by event.no
@@ -131,23 +135,18 @@ begin
         into fresh, letters
         from unnest(usage.accounts, usage.occurred_at, usage.refusals, letters, left_out) with ordinality
              as event (account, occurred_at, refusal, letter, is_left_out, no);
-        if not expect_new and written < cardinality(array_positions(fresh, true)) then
+        if expect_new is not true and written < cardinality(array_positions(fresh, true)) then
             expected := fresh;
             fresh := written_events(event_org_ids, usage.event_keys, expected, written_org_ids, written_keys);
+        end if;
+        if expected is not null or true = any (repeated) then
             letters := array(
                 select coalesce(event.letter, event.later)
                 from unnest(letters, compare_with_ledger(usage, event_org_ids, array(
-                    select event.is_expected and not event.is_fresh
-                    from unnest(expected, fresh) with ordinality as event (is_expected, is_fresh, no) order by event.no
+                    select event.is_repeated is true or (event.is_expected and not event.is_fresh) is true
+                    from unnest(repeated, expected, fresh) with ordinality as event (is_repeated, is_expected, is_fresh, no)
+                    order by event.no
                 ))) with ordinality as event (letter, later, no)
-                order by event.no
-            );
-        end if;
-        if true = any (repeated) then
-            letters := array(
-                select coalesce(event.letter, event.later)
-                from unnest(letters, compare_with_ledger(usage, event_org_ids, repeated)) with ordinality
-                     as event (letter, later, no)
                 order by event.no
             );
         end if;

@@ -2,8 +2,8 @@
 
 -- name: settle_usage_columns
 -- $1 to $23: the fields of usage_columns, each as one text with unit separators between the elements and a record
--- separator in place of a null, for a client reads and writes texts far faster than arrays; $24 the rating epoch; $25 whether
--- all is expected to be new.
+-- separator in place of a null, for a client reads and writes texts far faster than arrays; $24 the rating epoch; $25 what
+-- is expected of the events.
 select settle_usage_columns(row(
     string_to_array($1::text, E'\x1f', E'\x1e')::varchar[],
     string_to_array($2::text, E'\x1f', E'\x1e')::integer[],
