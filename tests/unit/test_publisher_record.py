@@ -11,7 +11,15 @@ from uuid import UUID
 import pytest
 
 from meter.errors import ConfigurationError, InvalidUsageEvent
-from meter.events import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT, Usage, decode_message, encode_batch
+from meter.events import (
+    CONTENT_TYPE_BATCH,
+    CONTENT_TYPE_EVENT,
+    Usage,
+    Void,
+    decode_message,
+    encode_batch,
+    event_key,
+)
 from meter.publisher import BlockingPublisher, Publisher
 from meter.publisher.outbox import Message
 
@@ -239,6 +247,25 @@ def test_an_address_that_is_none_is_refused_without_repeating_it(url: str) -> No
     with pytest.raises(ConfigurationError, match="amqp://user:password@host") as raised:
         Publisher(url, source="test")
     assert "hush-hush" not in str(raised.value)
+
+
+def test_a_void_names_the_event_that_was_recorded() -> None:
+    sender = publisher()
+    recorded_id = sender.record("acme", "alice", "llm")
+    assert recorded_id is not None
+
+    void_id = sender.void("acme", recorded_id, reason="the answer never arrived")
+    other_id = sender.void("acme", "order-1", reason="twice", target_source="shop", id="undo-1")
+
+    void, other = (event for event in recorded(sender) if isinstance(event, Void))
+    assert (void.org_id, void.id, void.target_key) == ("acme", void_id, recorded_id)
+    assert (other.id, other_id, other.target_key) == ("undo-1", "undo-1", str(event_key("shop", "order-1")))
+
+
+@pytest.mark.parametrize("wrong", [{"reason": ""}, {"reason": "r", "target_id": ""}, {"reason": "\ud800"}])
+def test_a_void_that_the_contract_refuses_is_refused_at_once(wrong: dict[str, str]) -> None:
+    with pytest.raises(InvalidUsageEvent):
+        publisher().void("acme", **{"target_id": "e", **wrong})
 
 
 @pytest.mark.parametrize("source", ["", "s" * 129])

@@ -14,6 +14,7 @@ from meter.publisher.link import CONFIRM_SECONDS, checked_url, place_of
 from meter.publisher.outbox import Counters, Outbox, Refused
 from meter.publisher.sender import Sender
 from meter.publisher.throttle import Throttle
+from meter.publisher.voiding import OutgoingVoid, VoidFields, encode_void
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -149,6 +150,36 @@ class Recorder:
         if refused is not None:
             self._complain(refused)
         return refused is None
+
+    def void(
+        self,
+        org_id: str,
+        target_id: str,
+        *,
+        reason: str,
+        target_source: str | None = None,
+        id: str | None = None,
+    ) -> str | None:
+        """Take an earlier event back, or one that comes later; what it took is given back, once.
+
+        Args:
+            org_id: the organization that paid.
+            target_id: the id of the event, as ``record`` returned it.
+            reason: why, for people; kept in the ledger.
+            target_source: who published the event; the publisher's own source when absent.
+            id: the void's own identity; a new UUIDv7 when absent.
+
+        Returns:
+            The void's id when it was accepted, None when it was refused; as with ``record``.
+
+        Raises:
+            InvalidUsageEvent: the arguments break the contract (a ``ValueError``).
+        """
+        target = VoidFields(self._source if target_source is None else target_source, target_id, reason)
+        void = OutgoingVoid(
+            str(uuid7()) if id is None else id, self._source, org_id, datetime.now(UTC), target
+        )
+        return void.id if self.forward(encode_void(void)) else None
 
     @property
     def counters(self) -> Counters:
