@@ -218,6 +218,18 @@ async def test_a_limit_is_given_back_only_within_its_period(
     assert await pool_of(owner) == (5, 0, 0, 0, 0)
 
 
+async def test_overage_comes_back_to_the_limit_it_was_held_to(
+    settlement: Settlement, owner: asyncpg.Connection
+) -> None:
+    await owner.execute("select allocate_credits_to_user('acme', 'alice', 100)")
+    await owner.execute("select deduct_credits('acme', 'bob', 80, 'llm')")
+    assert outcomes(await settlement.settle([usage("e", "30")])) == ["overage"]
+
+    await settlement.settle([void("e")])
+
+    assert await owner.fetchval("select used_credits from user_credit_allocations") == 0
+
+
 async def test_a_charge_by_hand_of_what_was_taken_back_is_refused_and_writes_nothing(
     settlement: Settlement, owner: asyncpg.Connection
 ) -> None:
