@@ -62,6 +62,15 @@ select count(*) from settle_usage((
     from jsonb_array_elements($1::jsonb) as event))
 """
 
+#: Of the events with these numbers, as batches have them.
+TAKE_BACK = """
+select settle_voids((
+    select json_agg(json_build_object(
+        'org_id', ($2::text[])[number % 3 + 1], 'event_key', gen_random_uuid(), 'source', 's',
+        'target_key', usage_event_key('s', number::text), 'metadata', json_build_object()))
+    from unnest($1::integer[]) as number))
+"""
+
 
 async def rolled_up(pool: asyncpg.Pool) -> int:
     """Sum until nothing waits; how many rows were taken off the queue."""
@@ -78,6 +87,7 @@ async def test_sums_and_queue_are_the_ledger_while_everything_happens_at_once(po
     async def settle(batches: int) -> None:
         for _ in range(batches):
             await pool.fetchval(SETTLE, batch(chance))
+            await pool.fetchval(TAKE_BACK, chance.sample(range(3_000), 12), ORGANIZATIONS)
 
     async def fund() -> None:
         while not settled.is_set():
@@ -105,8 +115,10 @@ async def test_sums_and_queue_are_the_ledger_while_everything_happens_at_once(po
     assert await pool.fetch(WRONG_SUMS) == []
     assert await pool.fetchval("select count(*) from usage_rollup_queue") == 0
     summed = await pool.fetchval("select sum(entries) from usage_by_service where span = 'hour'")
-    assert summed == await pool.fetchval("select count(*) from credit_usage_attribution") > 500
-    assert await pool.fetchval("select count(*) from credit_usage_attribution where entry > 0") > 0
+    rows = "select count(*) from credit_usage_attribution where "
+    assert summed == await pool.fetchval(rows + "outcome <> 'void'") > 500
+    assert await pool.fetchval(rows + "entry > 0 and counterpart_key is null") > 0
+    assert await pool.fetchval(rows + "entry > 0 and counterpart_key is not null") > 0
 
 
 async def test_what_was_rolled_back_is_in_no_sum(pool: asyncpg.Pool) -> None:

@@ -77,10 +77,6 @@ async def owner(database: FreshDatabase) -> AsyncIterator[asyncpg.Connection]:
     await connection.execute("select create_organization('acme'), add_credits_to_pool('acme', 100)")
     await connection.execute("select set_pool_terms('acme', false, true, 50)")
     yield connection
-    assert await connection.fetch(WRONG_BALANCES, ["acme"]) == []
-    while await connection.fetchval(ROLL_UP) is not None:
-        pass
-    assert await connection.fetch(WRONG_SUMS) == []
     await connection.close()
 
 
@@ -99,12 +95,19 @@ async def corrections(database: FreshDatabase) -> AsyncIterator[Corrections]:
 
 
 async def pool_of(owner: asyncpg.Connection) -> tuple[int, ...]:
-    """Credits used, of overage, billed of it, unfunded; and voids that wait."""
+    """Credits used, of overage, billed of it, unfunded; and voids that wait. All are sums of their rows."""
+    assert await owner.fetch(WRONG_BALANCES, ["acme"]) == []
     row = await owner.fetchrow(
         "select used_credits, overage_credits, overage_billed_credits, unfunded_credits, pending_voids "
         "from organization_credit_pools"
     )
     return tuple(map(int, row))
+
+
+async def rolled_up(owner: asyncpg.Connection) -> None:
+    """Let the sums of usage hold everything."""
+    while await owner.fetchval(ROLL_UP) is not None:
+        pass
 
 
 @pytest.mark.parametrize("void_first", [True, False])
@@ -228,6 +231,7 @@ async def test_overage_comes_back_to_the_limit_it_was_held_to(
     await settlement.settle([void("e")])
 
     assert await owner.fetchval("select used_credits from user_credit_allocations") == 0
+    assert await pool_of(owner) == (80, 0, 0, 0, 0)
 
 
 async def test_a_charge_by_hand_of_what_was_taken_back_is_refused_and_writes_nothing(
@@ -250,8 +254,13 @@ async def test_a_charge_by_hand_of_what_was_taken_back_is_refused_and_writes_not
 async def test_summaries_count_the_event_and_no_void(
     settlement: Settlement, owner: asyncpg.Connection
 ) -> None:
-    await settlement.settle([usage("e"), usage("kept", "3"), void("e"), void("never")])
+    await settlement.settle([usage("e"), usage("kept", "3")])
+    await rolled_up(owner)
+    await settlement.settle([void("e"), void("never")])
 
+    assert await owner.fetch(WRONG_SUMS) == []
+    await rolled_up(owner)
+    assert await owner.fetch(WRONG_SUMS) == []
     services = await owner.fetch("select service_type, events, credits::integer from credit_usage_by_service")
     users = await owner.fetch("select user_id, events, credits::integer from top_credit_users_by_org")
 
@@ -263,8 +272,7 @@ async def test_the_history_shows_voids_as_nobodys_usage(
     settlement: Settlement, owner: asyncpg.Connection, database: FreshDatabase
 ) -> None:
     await settlement.settle([usage("e"), void("e", unknown=[1])])
-    while await owner.fetchval(ROLL_UP) is not None:
-        pass
+    await rolled_up(owner)
     pool = await open_pool(database.dsn, "meter_reader", max_connections=1)
 
     page = await UsageHistory(pool).page(
