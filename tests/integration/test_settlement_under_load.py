@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 from tests.balances import WRONG_BALANCES
 from tests.settlement_batches import Client, Settle, SettleByWorker
-from tests.settlement_events import Event
+from tests.settlement_events import Event, Void
 
 from meter.db.clockwork import Clockwork
 from meter.db.pool import open_pool
@@ -27,9 +27,12 @@ BATCHES_EACH = 60
 DEADLOCKS = "select deadlocks from pg_stat_database where datname = current_database()"
 
 
-def batches(draw: random.Random) -> list[list[Event]]:
-    """Batches of what was published once, in the order of nobody: each event comes about three times."""
-    published = [
+def batches(draw: random.Random) -> list[list[Event | Void]]:
+    """Batches of what was published once, in the order of nobody: each comes about three times.
+
+    Every eighth event is taken back, every sixteenth by two.
+    """
+    usage = [
         Event(
             draw.choice(ORGANIZATIONS),
             new_event_id(),
@@ -40,13 +43,20 @@ def batches(draw: random.Random) -> list[list[Event]]:
         )
         for _ in range(BATCHES_EACH * WORKERS * 8)
     ]
-    delivered = published * 3
+    taken_back = usage[::8] + usage[::16]
+    voids = [Void(event.org_id, new_event_id(), event.key) for event in taken_back]
+    delivered = [*usage, *voids] * 3
     draw.shuffle(delivered)
     size = len(delivered) // (BATCHES_EACH * WORKERS)
     cut = [delivered[start : start + size] for start in range(0, len(delivered), size)]
     # Here and there one that has another content under the same key.
     for batch in cut[::10]:
-        batch[0] = replace(batch[0], request_id="changed")
+        first = batch[0]
+        batch[0] = (
+            replace(first, reason="changed")
+            if isinstance(first, Void)
+            else replace(first, request_id="changed")
+        )
     return cut
 
 
@@ -66,10 +76,10 @@ async def test_every_event_is_settled_once_and_no_worker_deadlocks(database: Fre
     delivered = batches(draw)
     share = len(delivered) // WORKERS
 
-    async def work(number: int) -> list[tuple[Event, tuple[str, str | None, int]]]:
+    async def work(number: int) -> list[tuple[Event | Void, tuple[str, str | None, int]]]:
         # A gateway of its own, as each worker process has.
         client = Client(owner, Settlement(pool))
-        answered: list[tuple[Event, tuple[str, str | None, int]]] = []
+        answered: list[tuple[Event | Void, tuple[str, str | None, int]]] = []
         for batch in delivered[number * share : (number + 1) * share]:
             answers = await SettleByWorker(tuple(batch)).on_database(client)
             answered += list(zip(batch, answers, strict=True))
@@ -115,6 +125,19 @@ async def test_every_event_is_settled_once_and_no_worker_deadlocks(database: Fre
         for event, answer in answered
         if answer[0] in {"duplicate", "conflict"}
     )
+    # Whoever came first: what a void names is reversed, once.
+    assert await owner.fetchval("select count(*) from pending_voids") == 0
+    reversed_events = await owner.fetch(
+        """
+        select event_key, count(counterpart_key) as times, sum(credits_used) as credits
+        from credit_usage_attribution where outcome <> 'void'
+        group by event_key having count(counterpart_key) > 0
+        """
+    )
+    assert {str(row["event_key"]) for row in reversed_events} == {
+        event.target for event, _ in recorded if isinstance(event, Void)
+    }
+    assert {(row["times"], row["credits"]) for row in reversed_events} == {(1, 0)}
     await owner.close()
 
 
