@@ -124,7 +124,7 @@ VOIDS = [
         "else 'd' end",
     ),
     in_function(
-        "pools are not locked",
+        "pools are not locked for voids",
         "settle_voids",
         """    perform lock_pools(array(
         select distinct listed.org_id from read_voids(p_voids) as listed where listed.pos = any (recorded)
