@@ -101,7 +101,7 @@ class Settling(RuleBasedStateMachine):
         if earlier and draft.identity is Identity.CHANGED:
             return replace(earlier, reason="another")
         known = list(self.model.organizations[org_id].contents) if draft.org in ORGANIZATIONS else []
-        key = next(self.keys)
+        key = self.new_key(draft)
         if known and draft.identity is Identity.ELSEWHERE:
             key = known[-1]
         if draft.target is Target.OWN:
@@ -117,10 +117,11 @@ class Settling(RuleBasedStateMachine):
         self.voids.append(void)
         return void
 
-    def new_key(self, draft: Draft) -> str:
+    def new_key(self, draft: Draft | VoidDraft) -> str:
         """A key of its own, or one that a void has named before."""
         promised = [key for org_id, key in self.promised if org_id == self.prefix + draft.org]
-        if not promised or draft.back == 1:
+        # Most voids leave it to an event.
+        if not promised or draft.back == 1 or (isinstance(draft, VoidDraft) and draft.back < 7):
             return next(self.keys)
         self.promised.remove((self.prefix + draft.org, promised[0]))
         return promised[0]
