@@ -43,7 +43,8 @@ class Adoption:
         self._more = False
         try:
             content = content_of(self._folder)
-        except OSError:  # removed while we run; it is made anew with the next segment
+        except OSError as failure:
+            log.warning("the spool %s cannot be looked at: %s", self._folder, failure)
             return 0
         for path in content.segments:
             if len(self.unread) >= _AT_ONCE:

@@ -54,7 +54,11 @@ def content_of(folder: Path) -> Content:
         OSError: it cannot be read.
     """
     size, names = 0, []
-    with os.scandir(folder) as entries:
+    try:
+        entries = os.scandir(folder)
+    except FileNotFoundError:  # removed while we run; it is made anew with the next segment
+        return Content(0, ())
+    with entries:
         for entry in entries:
             try:
                 size += entry.stat(follow_symlinks=False).st_size

@@ -74,10 +74,15 @@ class Writer:
             SpoolFull: the bound is reached.
             OSError: it could not be written, or not be synced where every record is.
         """
+        segment = self._current
+        if segment is not None and segment.events and segment.size + len(frame) > self._segment_bytes:
+            self.forget(segment)
+            segment = None
+        if segment is None:
+            self.seen(content_of(self._folder).size)
         if self.held_bytes + len(frame) > self._max_bytes:
             raise SpoolFull
-        segment = self._current
-        if segment is None or (segment.events and segment.size + len(frame) > self._segment_bytes):
+        if segment is None:
             segment = self._begin()
         try:
             segment.append(frame)
@@ -123,8 +128,6 @@ class Writer:
             self._sync()
 
     def _begin(self) -> Segment:
-        self.seen(content_of(self._folder).size)
-        self.seal()
         self._current = segment = new_segment(self._folder)
         self._segments.append(segment)
         if self._policy is FsyncPolicy.EVERY_RECORD:
