@@ -39,7 +39,7 @@ def watch_over(publisher: Living) -> None:
 
 def leave_behind(*what: object) -> None:
     """Keep objects that belong to somebody else from being finalised by us."""
-    _never_finalised.extend(what)
+    _never_finalised.extend(each for each in what if each is not None)
 
 
 class SendingLoop(asyncio.SelectorEventLoop):

@@ -36,7 +36,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What became of the events so far, all in events; ``recorded == confirmed + buffered`` at any moment."""
+    """What became of the events so far; ``recorded == confirmed + buffered``, but for damage to a spool."""
 
     recorded: int  #: accepted by ``record``
     confirmed: int  #: written by the broker to every queue they belong to

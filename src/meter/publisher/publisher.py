@@ -86,15 +86,14 @@ class Publisher(Recorder):
 
     def finish_at_exit(self, timeout: float) -> None:
         """Called when the interpreter exits; nothing to call by hand."""
-        sending = self._sending
-        if self._ended or not self.counters.buffered:
+        if self._ended:
+            return
+        if self._sending is not None and (loop := self._sending.get_loop()).is_running():
+            with suppress(TimeoutError):  # its thread is still there, and may be stuck
+                asyncio.run_coroutine_threadsafe(self.close(timeout), loop).result(timeout + 1)
+        elif not self.counters.buffered:
             self._outbox.close()
             self._report_end()
-        elif (
-            sending is not None and (loop := sending.get_loop()).is_running()
-        ):  # in a thread that is still there
-            with suppress(TimeoutError):
-                asyncio.run_coroutine_threadsafe(self.close(timeout), loop).result(timeout + 1)
         else:
             self._leave_loop_behind()
             self._outbox.give_all_back()

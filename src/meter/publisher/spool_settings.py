@@ -53,8 +53,10 @@ class SpoolSettings:
             raise ConfigurationError(f'there is no fsync policy "{policy}"; it is one of {names}') from None
         if folder is None:
             return None
-        from meter.publisher.spool import checked_folder  # noqa: PLC0415 - needs POSIX
-
+        try:
+            from meter.publisher.spool import checked_folder  # noqa: PLC0415 - needs POSIX
+        except ImportError:
+            raise ConfigurationError("a spool needs a POSIX system; publish without one here") from None
         return cls(checked_folder(folder), max_bytes, policy)
 
     def outbox(self, wake: Callable[[], None]) -> SpoolOutbox:

@@ -7,17 +7,16 @@ memory is only what is on its way, so the buffer has no bound of its own.
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from meter.events import MESSAGE_MAX_EVENTS
-from meter.publisher.outbox import LINGER_SECONDS, Awaited, Counters, Message, Refused
-from meter.publisher.spool.adoption import Adoption
+from meter.publisher.outbox import Awaited, Counters, Message, Refused
+from meter.publisher.spool.adoption import LOOK_SECONDS, Adoption
 from meter.publisher.spool.framing import framed
 from meter.publisher.spool.on_way import OnWay
 from meter.publisher.spool.tally import Tally
-from meter.publisher.spool.writer import SpoolFull, Writer
+from meter.publisher.spool.waiting import Waiting
+from meter.publisher.spool.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,16 +36,14 @@ class SpoolOutbox:
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._wake = wake
-        self._awaited = Awaited.FIRST
         self._own: deque[Segment] = deque()
         self._writer = Writer(folder, max_bytes=max_bytes, policy=policy, segments=self._own, lock=self._lock)
         self._adoption = Adoption(folder)
         self._adopted_next = False
-        self._opened_at = 0.0
-        self._hurry_to = 0
         self._on_way = OnWay()
-        self._closed = False
+        self._closed = self._ended = False
         self._tally = Tally()
+        self._waiting = Waiting(self._tally)
         self._trouble: OSError | None = None
 
     def wake_by(self, wake: Callable[[], None]) -> None:
@@ -56,12 +53,11 @@ class SpoolOutbox:
     def call_again(self) -> None:
         """Call ``wake`` at the next event, because nobody came this time."""
         with self._lock:
-            self._awaited = Awaited.FIRST
+            self._waiting.awaited = Awaited.FIRST
 
     def add(self, org_id: str, event: bytes) -> Refused | None:
         """Accept an encoded event, from any thread; None when it was accepted: it is in a file."""
         frame = framed(org_id, event)
-        wake = False
         with self._lock:
             if self._closed:
                 return Refused.CLOSED
@@ -73,8 +69,7 @@ class SpoolOutbox:
                 return Refused.SPOOL
             self._tally.recorded += 1
             self._tally.recorded_bytes += len(event)
-            if self._awaited is not Awaited.NOTHING:
-                wake = self._wakes()
+            wake = self._waiting.ends_with_event()
         if wake:
             self._wake()
         return None
@@ -86,7 +81,9 @@ class SpoolOutbox:
             A message; or in how many seconds to ask again, and ``wake`` is called when there is one earlier.
         """
         with self._lock:
-            self._awaited = Awaited.NOTHING
+            self._waiting.awaited = Awaited.NOTHING
+            if self._ended:
+                return LOOK_SECONDS
             if (again := self._on_way.again()) is not None:
                 return again
         if self._adoption.seconds_to_look() <= 0:
@@ -98,7 +95,10 @@ class SpoolOutbox:
         if self._adopted_next:
             first, second = second, first
         message = first() or second()
-        return message if message is not None else self._wait()
+        if message is not None:
+            return message
+        with self._lock:
+            return self._waiting.sleep(self._adoption.seconds_to_look())
 
     def confirm(self, message: Message) -> None:
         """Forget a message that the broker has confirmed; with its last one a segment goes."""
@@ -130,10 +130,8 @@ class SpoolOutbox:
     def seal(self) -> int:
         """Let nothing wait for company any longer; returns the number of the last event there is."""
         with self._lock:
-            self._hurry_to = last = self._tally.recorded
-            wake = self._awaited is not Awaited.NOTHING and self._tally.unread > 0
-            if wake:
-                self._awaited = Awaited.NOTHING
+            last = self._tally.recorded
+            wake = self._waiting.hurry()
         if wake:
             self._wake()
         return last
@@ -154,6 +152,7 @@ class SpoolOutbox:
         self._writer.stop_syncing()
         with self._lock:
             self._writer.seal()
+            self._ended = True
             held = {*self._own, *self._adoption.unread, *self._on_way.segments()}
         for segment in held:
             self._remove_if_finished(segment)
@@ -181,8 +180,6 @@ class SpoolOutbox:
     @property
     def trouble(self) -> str:
         """Why events were refused last, for people."""
-        if isinstance(self._trouble, SpoolFull):
-            return f"the spool {self._folder} holds no more than its {self._max_bytes} bytes"
         return f"the spool {self._folder} cannot be written: {self._trouble}"
 
     def _take_own(self) -> Message | None:
@@ -192,7 +189,7 @@ class SpoolOutbox:
                 segment = self._own.popleft()
                 self._tally.count_lost(segment.events - segment.taken)
                 read.append(segment)
-            is_due = self._tally.unread > 0 and self._seconds_to_linger() <= 0
+            is_due = self._tally.unread > 0 and self._waiting.seconds_to_linger() <= 0
             due, size = (self._own[0], self._own[0].size) if is_due and self._own else (None, 0)
         for segment in read:
             self._remove_if_finished(segment)
@@ -222,31 +219,8 @@ class SpoolOutbox:
             self._tally.count_taken(len(found.events), own=own)
             if not found.events:
                 return None
-            self._opened_at = time.monotonic()
+            self._waiting.began_anew()
             return self._on_way.put(segment, found, self._tally.taken if own else None)
-
-    def _wait(self) -> float:
-        seconds = self._adoption.seconds_to_look()
-        with self._lock:
-            if self._tally.unread:
-                self._awaited = Awaited.SEALED
-                seconds = min(seconds, self._seconds_to_linger())
-            else:
-                self._awaited = Awaited.FIRST
-        return max(0.0, seconds)
-
-    def _seconds_to_linger(self) -> float:
-        if self._tally.unread >= MESSAGE_MAX_EVENTS or self._tally.taken < self._hurry_to:
-            return 0.0
-        return self._opened_at + LINGER_SECONDS - time.monotonic()
-
-    def _wakes(self) -> bool:
-        if self._awaited is Awaited.FIRST:
-            self._opened_at = time.monotonic()
-        elif self._tally.unread < MESSAGE_MAX_EVENTS:
-            return False
-        self._awaited = Awaited.NOTHING
-        return True
 
     def _remove_if_finished(self, segment: Segment) -> None:
         with self._lock:

@@ -17,24 +17,22 @@ class Syncer:
 
     def __init__(self, sync: Callable[[], None]) -> None:
         self._sync = sync
-        self._due = False
+        self.due = False  #: whether a sync will come that serves everything written until then
         self._asked = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
     def ask(self) -> None:
-        """Sync within ``SYNC_SECONDS``; whoever asks while that is due is served by it. Not for two at once.
+        """Sync within ``SYNC_SECONDS``, when none is due already; not for two threads at once.
 
         Raises:
             RuntimeError: the thread cannot be started; ask again.
         """
-        if self._due:
-            return
         if self._thread is None:
             thread = threading.Thread(target=self._run, name="meter spool", daemon=True)
             thread.start()
             self._thread = thread
-        self._due = True
+        self.due = True
         self._asked.set()
 
     def stop(self) -> None:
@@ -48,5 +46,5 @@ class Syncer:
             if self._stopping.wait(SYNC_SECONDS):
                 return
             self._asked.clear()
-            self._due = False  # before the sync: what is written from now on may miss it
+            self.due = False  # before the sync: what is written from now on may miss it
             self._sync()

@@ -25,8 +25,10 @@ log = logging.getLogger("meter.publisher")
 #: A segment goes when everything in it is confirmed, so a killed process leaves about as much to be sent once
 #: more. Smaller ones cost a new file, about 0.1 ms, more often.
 SEGMENT_BYTES = 4 * 1_048_576
-#: A bound smaller than that is shared by this many segments, so that room comes back bit by bit.
+#: A smaller bound is shared by this many segments, so that room comes back bit by bit.
 _SEGMENTS_MIN = 8
+#: A larger bound is shared by about this many: every segment of ours is an open file.
+_SEGMENTS_MAX = 256
 #: A segment that is confirmed to its end goes early when it has this share of its size: a quiet service
 #: leaves little to be sent once more, and makes no file for every event.
 _EARLY_SHARE = 64
@@ -51,7 +53,9 @@ class Writer:
         self._folder = folder
         self._max_bytes = max_bytes
         self._policy = policy
-        self._segment_bytes = max(1, min(SEGMENT_BYTES, max_bytes // _SEGMENTS_MIN))
+        self._segment_bytes = max(
+            1, min(SEGMENT_BYTES, max_bytes // _SEGMENTS_MIN), max_bytes // _SEGMENTS_MAX
+        )
         self._segments = segments
         self._lock = lock
         self._current: Segment | None = None
@@ -81,7 +85,7 @@ class Writer:
         if segment is None:
             self.seen(content_of(self._folder).size)
         if self.held_bytes + len(frame) > self._max_bytes:
-            raise SpoolFull
+            raise SpoolFull(f"it holds no more than its {self._max_bytes} bytes")
         if segment is None:
             segment = self._begin()
         try:
@@ -93,7 +97,9 @@ class Writer:
         if self._policy is FsyncPolicy.EVERY_RECORD:
             self._sync_now(segment, frame)
         elif self._syncer is not None:
-            self._sync_soon(segment)
+            self._unsynced.add(segment)
+            if not self._syncer.due:
+                self._sync_soon(self._syncer)
 
     def seen(self, folder_bytes: int) -> None:
         """Told how large all files of the folder are together."""
@@ -146,10 +152,12 @@ class Writer:
             self._current = None
             raise
 
-    def _sync_soon(self, segment: Segment) -> None:
-        self._unsynced.add(segment)
-        with suppress(RuntimeError):  # the interpreter is ending; ``end`` syncs
-            self._syncer.ask()  # type: ignore[union-attr]
+    def _sync_soon(self, syncer: Syncer) -> None:
+        try:
+            syncer.ask()
+        except RuntimeError as error:  # out of threads, or the interpreter is ending; closing syncs once more
+            if self._sync_failure.lets_pass():
+                log.error("the spool %s is not synced: %s", self._folder, error)  # noqa: TRY400 - as below
 
     def _sync(self) -> None:
         with self._lock:
