@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from meter.events import MESSAGE_MAX_BYTES
 from meter.publisher import BlockingPublisher, FsyncPolicy, Publisher
 from meter.publisher.outbox import Message, Refused
 from meter.publisher.spool import SpoolOutbox
+from meter.publisher.spool.folder import new_segment
 from meter.publisher.spool.framing import framed
 
 if TYPE_CHECKING:
@@ -278,6 +280,17 @@ def test_an_event_larger_than_a_segment_has_one_of_its_own(spools: Spools) -> No
     assert events_of(take_all(outbox)) == [event(0), large, event(1)]
 
 
+def test_an_append_that_could_not_be_synced_is_taken_back(spools: Spools) -> None:
+    segment = new_segment(spools.folder)
+    one, other = framed("acme", event(1)), framed("acme", event(2))
+    segment.append(one)
+    segment.append(other)
+    segment.take_back(other)
+    assert segment.path.read_bytes() == one
+    assert segment.read(segment.size).events == (event(1),)
+    segment.release()
+
+
 def test_neither_folder_nor_files_are_for_others_to_read(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "spool"
     sender = Publisher(URL, source="test", spool=folder)
@@ -320,6 +333,24 @@ async def test_record_says_none_and_logs_why_when_the_spool_is_full(
     assert await sender.close(0) == accepted
     assert f"{accepted} usage events" in caplog.text
     assert "are kept in" in caplog.text
+
+
+@pytest.mark.parametrize("spooled", [False, True])
+@pytest.mark.parametrize("kind", [Publisher, BlockingPublisher])
+def test_the_exit_of_the_interpreter_waits_no_longer_than_its_deadline(
+    kind: type[Publisher | BlockingPublisher],
+    spooled: bool,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sender = kind(URL, source="test", spool=tmp_path if spooled else None)
+    assert sender.record("acme", "alice", "llm") is not None
+    begun = time.monotonic()
+    sender.finish_at_exit(0.2)
+    assert time.monotonic() - begun < 3
+    assert "closed with 1 usage events" in caplog.text
+    assert sender.record("acme", "alice", "llm") is None
+    assert len(list(tmp_path.iterdir())) == spooled
 
 
 NO_SPACE = """

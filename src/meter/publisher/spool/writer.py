@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from meter.publisher.spool import locked_files
@@ -160,15 +159,13 @@ class Writer:
                 log.error("the spool %s is not synced: %s", self._folder, error)  # noqa: TRY400 - as below
 
     def _sync(self) -> None:
-        with self._lock:
-            twins, folder = list[int](), self._folder_unsynced
-            with suppress(OSError):  # out of descriptors: the segments stay noted and are synced next time
-                while self._unsynced:
-                    segment = next(iter(self._unsynced))
-                    twins.append(segment.descriptor_to_sync())
-                    self._unsynced.discard(segment)
-            self._folder_unsynced = False
+        twins: list[int] = []
         try:
+            with self._lock:
+                folder = self._folder_unsynced
+                twins.extend(segment.descriptor_to_sync() for segment in self._unsynced)
+                self._unsynced.clear()
+                self._folder_unsynced = False
             for twin in twins:
                 os.fdatasync(twin)
             if folder:
