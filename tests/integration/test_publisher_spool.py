@@ -98,8 +98,8 @@ def memory():
 for _ in range(2_000):
     sender.record("acme", "alice", "llm", metadata={"text": "x" * 1_000})
 before = memory()
-for _ in range(40_000):
-    assert sender.record("acme", "alice", "llm", metadata={"text": "x" * 1_000}) is not None
+for number in range(40_000):
+    assert sender.record("acme", f"user-{number}", "llm", metadata={"text": "x" * 1_000}) is not None
 print(sender.counters.buffered, memory() - before, flush=True)
 sys.stdin.readline()
 left = sender.flush(60)
@@ -124,11 +124,11 @@ async def test_a_broker_away_for_far_more_than_memory_gets_everything_in_order(
         await proxy.listen()
         out, _ = await asyncio.wait_for(process.communicate(b"\n"), 2 * DEADLINE_S)
         left, grown, confirmed = map(int, out.split())
-        ids = [event.id for event in await queue.events()]
+        events = await queue.events()
     assert (left, confirmed, process.returncode) == (0, 42_000, 0)
     assert grown < 96 * 1_048_576
-    assert len(ids) == 42_000
-    assert len(set(ids)) == 42_000
+    assert len({event.id for event in events}) == len(events) == 42_000
+    assert [event.user_id for event in events[2_000:]] == [f"user-{number}" for number in range(40_000)]
     assert files_in(tmp_path) == []
 
 

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from meter.publisher.spool.folder import content_of
+from meter.publisher.spool.folder import LOOK_SECONDS, content_of
 from meter.publisher.spool.segment import Segment
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("meter.publisher")
 
-#: How often the folder is looked at, in seconds: a dead neighbour's events wait no longer than that.
-LOOK_SECONDS = 1.0
 #: Unread segments held at once. Every living publisher on the folder takes its part, and the rest stays free.
 _AT_ONCE = 2
 

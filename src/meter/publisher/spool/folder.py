@@ -11,6 +11,8 @@ from pathlib import Path
 from meter.errors import ConfigurationError
 from meter.publisher.spool.segment import Segment
 
+#: How often the folder is looked at, in seconds: a dead neighbour's events wait no longer than that.
+LOOK_SECONDS = 1.0
 _SUFFIX = ".segment"
 _numbers = itertools.count()
 

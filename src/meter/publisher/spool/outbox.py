@@ -11,7 +11,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from meter.publisher.outbox import Awaited, Counters, Message, Refused
-from meter.publisher.spool.adoption import LOOK_SECONDS, Adoption
+from meter.publisher.spool.adoption import Adoption
+from meter.publisher.spool.folder import LOOK_SECONDS
 from meter.publisher.spool.framing import framed
 from meter.publisher.spool.on_way import OnWay
 from meter.publisher.spool.tally import Tally

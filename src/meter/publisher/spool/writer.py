@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from typing import TYPE_CHECKING
 
 from meter.publisher.spool import locked_files
-from meter.publisher.spool.folder import content_of, new_segment, sync_folder
+from meter.publisher.spool.folder import LOOK_SECONDS, content_of, new_segment, sync_folder
 from meter.publisher.spool.syncer import Syncer
 from meter.publisher.spool_settings import FsyncPolicy
 from meter.publisher.throttle import Throttle
@@ -60,6 +61,7 @@ class Writer:
         self._current: Segment | None = None
         self._own_bytes = 0
         self._others_bytes = 0
+        self._look_at = 0.0  # while the spool is full every event asks, and looking takes a while
         self._unsynced: set[Segment] = set()
         self._folder_unsynced = False
         self._syncer = Syncer(self._sync) if policy is FsyncPolicy.EVERY_10_MS else None
@@ -81,7 +83,7 @@ class Writer:
         if segment is not None and segment.events and segment.size + len(frame) > self._segment_bytes:
             self.forget(segment)
             segment = None
-        if segment is None:
+        if segment is None and time.monotonic() >= self._look_at:
             self.seen(content_of(self._folder).size)
         if self.held_bytes + len(frame) > self._max_bytes:
             raise SpoolFull(f"it holds no more than its {self._max_bytes} bytes")
@@ -103,6 +105,7 @@ class Writer:
     def seen(self, folder_bytes: int) -> None:
         """Told how large all files of the folder are together."""
         self._others_bytes = max(0, folder_bytes - self._own_bytes)
+        self._look_at = time.monotonic() + LOOK_SECONDS
 
     def retire(self, segment: Segment) -> None:
         """Seal the current segment early when everything in it is confirmed and it is worth a new file."""
@@ -116,7 +119,7 @@ class Writer:
         self._unsynced.discard(segment)
 
     def forget(self, segment: Segment) -> None:
-        """Append no more to this segment: what it held cannot be read."""
+        """Append no more to this segment."""
         segment.sealed = True
         if segment is self._current:
             self._current = None
