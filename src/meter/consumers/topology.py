@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
+from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity, ChannelPreconditionFailed
 
 from meter.errors import ConfigurationError
+from meter.telemetry import first_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -35,14 +36,15 @@ _TIMEOUT_S = 30.0
 async def declare_topology(connection: AbstractConnection) -> None:
     """Make sure exchange, queues and binding are there.
 
-    What is there is left alone, so a broker user that may configure nothing can call this, once an operator
-    has.
+    What is there is never changed, so a broker user that may configure nothing can call this, once an
+    operator has. Whether it is as it should be is only told to a user that may configure.
 
     Args:
         connection: an open connection; channels of its own are opened and closed.
 
     Raises:
-        ConfigurationError: something is missing and this broker user may not make it.
+        ConfigurationError: something is missing and this broker user may not make it, or is there and made
+            otherwise: a queue whose delivery limit the broker would drop messages by, for instance.
     """
     made = [
         await _ensure(connection, f'exchange "{USAGE_EXCHANGE}"', _declare_usage_exchange),
@@ -77,19 +79,25 @@ async def queue_depth(channel: AbstractChannel, queue: str) -> int:
 
 async def _ensure(connection: AbstractConnection, what: str, declare: Declare) -> bool:
     """Declare passively, then in earnest; return whether it had to be made."""
+    missing = False
     try:
         async with _channel(connection) as channel:
             await declare(channel, True)
     except ChannelNotFoundEntity:
-        pass
-    else:
-        return False
+        missing = True
     try:
+        # Only a declaration in earnest has the broker compare what there is with what there should be.
         async with _channel(connection) as channel:
             await declare(channel, False)
     except ChannelAccessRefused as error:
-        raise ConfigurationError(_may_not(what)) from error
-    return True
+        if missing:
+            raise ConfigurationError(_may_not(what)) from error
+    except ChannelPreconditionFailed as error:
+        raise ConfigurationError(
+            f"the {what} was not made by meter and is not as it must be; delete it once it is empty, then "
+            f"start again: the broker says: {first_line(error)}"
+        ) from error
+    return missing
 
 
 async def _declare_usage_exchange(channel: AbstractChannel, passive: bool) -> object:
