@@ -97,7 +97,13 @@ class CautiousSettlement:
                     if note.deaths >= DEATHS:
                         note.keep()
                         return None
-                    log.debug("handling a message alone", attempts=suspect.attempts, deaths=note.deaths)
+                    if note.deaths:
+                        log.warning(
+                            "a message over which a worker died is handled alone",
+                            body_sha256=hashlib.sha256(suspect.body).hexdigest(),
+                            attempts=suspect.attempts,
+                            deaths=note.deaths,
+                        )
                     batch = Batch()
                     batch.add(decoded_message(suspect))
                     outcomes = await self._patient.settle_or_raise(batch.events) if batch.events else []

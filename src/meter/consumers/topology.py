@@ -46,12 +46,19 @@ async def declare_topology(connection: AbstractConnection) -> None:
         ConfigurationError: something is missing and this broker user may not make it, or is there and made
             otherwise: a queue whose delivery limit the broker would drop messages by, for instance.
     """
-    made = [
-        await _ensure(connection, f'exchange "{USAGE_EXCHANGE}"', _declare_usage_exchange),
-        await _ensure(connection, f'exchange "{DEAD_EXCHANGE}"', _declare_dead_exchange),
-        await _ensure(connection, f'queue "{USAGE_QUEUE}"', _declare_usage_queue),
-        await _ensure(connection, f'queue "{DEAD_QUEUE}"', _declare_dead_queue),
-    ]
+    parts: dict[str, Declare] = {
+        f'exchange "{USAGE_EXCHANGE}"': _declare_usage_exchange,
+        f'exchange "{DEAD_EXCHANGE}"': _declare_dead_exchange,
+        f'queue "{USAGE_QUEUE}"': _declare_usage_queue,
+        f'queue "{DEAD_QUEUE}"': _declare_dead_queue,
+    }
+    made, may_compare = False, True
+    for what, declare in parts.items():
+        missing = await _is_missing(connection, declare)
+        # Who was refused once is spared the others: the broker logs each as an error.
+        if missing or may_compare:
+            may_compare = await _declare_in_earnest(connection, what, declare, missing=missing)
+        made = made or missing
     try:
         async with _channel(connection) as channel:
             await channel.queue_bind(USAGE_QUEUE, USAGE_EXCHANGE, routing_key="#", timeout=_TIMEOUT_S)
@@ -59,7 +66,7 @@ async def declare_topology(connection: AbstractConnection) -> None:
             await channel.queue_bind(DEAD_QUEUE, DEAD_EXCHANGE, timeout=_TIMEOUT_S)
     except ChannelAccessRefused as error:
         # Bindings cannot be looked at; where everything was there already an operator has seen to it.
-        if any(made):
+        if made:
             raise ConfigurationError(_may_not("binding of a queue")) from error
 
 
@@ -77,27 +84,32 @@ async def queue_depth(channel: AbstractChannel, queue: str) -> int:
     return answer.message_count or 0
 
 
-async def _ensure(connection: AbstractConnection, what: str, declare: Declare) -> bool:
-    """Declare passively, then in earnest; return whether it had to be made."""
-    missing = False
+async def _is_missing(connection: AbstractConnection, declare: Declare) -> bool:
     try:
         async with _channel(connection) as channel:
             await declare(channel, True)
     except ChannelNotFoundEntity:
-        missing = True
+        return True
+    return False
+
+
+async def _declare_in_earnest(
+    connection: AbstractConnection, what: str, declare: Declare, *, missing: bool
+) -> bool:
+    """Make a part, or have the broker compare it with what it should be; return whether this user may."""
     try:
-        # Only a declaration in earnest has the broker compare what there is with what there should be.
         async with _channel(connection) as channel:
             await declare(channel, False)
     except ChannelAccessRefused as error:
         if missing:
             raise ConfigurationError(_may_not(what)) from error
+        return False
     except ChannelPreconditionFailed as error:
         raise ConfigurationError(
             f"the {what} was not made by meter and is not as it must be; delete it once it is empty, then "
             f"start again: the broker says: {first_line(error)}"
         ) from error
-    return missing
+    return True
 
 
 async def _declare_usage_exchange(channel: AbstractChannel, passive: bool) -> object:
