@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from meter.cli.selection import Chosen
 
 _ids = click.argument("ids", nargs=-1, type=LETTER_ID)
+#: As many as the table of what was discarded keeps of who did it.
+_NAME_CHARS = 255
 _yes_option = click.option("--yes", is_flag=True, help="Do not ask; for programs.")
 
 
@@ -103,8 +105,8 @@ def discard_letters(
     """
     if not reason_text.strip():
         raise click.BadParameter("say why", param_hint="--reason-text")
-    if by is not None and not by.strip():
-        raise click.BadParameter("say who", param_hint="--by")
+    if by is not None and not 0 < len(by.strip()) <= _NAME_CHARS:
+        raise click.BadParameter(f"say who, in at most {_NAME_CHARS} characters", param_hint="--by")
     actor = by if by is not None else f"cli:{getpass.getuser()}"
     work = _work()
     selection = work.selected(ids, chosen)
