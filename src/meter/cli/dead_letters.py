@@ -9,6 +9,7 @@ import click
 
 from meter.cli.output import example, json_option
 from meter.cli.selection import LETTER_ID, filter_options
+from meter.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -121,6 +122,12 @@ def _consent(yes: bool, as_json: bool) -> bool:
 
 
 def _work() -> ModuleType:
-    from meter.cli import dead_letter_work  # noqa: PLC0415 - only these commands need the worker's side
-
+    try:
+        from meter.cli import dead_letter_work  # noqa: PLC0415 - only these commands need the worker's side
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("meter"):
+            raise
+        raise ConfigurationError(
+            "dead letters need more than a command line does; install it with: pip install 'meter[worker]'"
+        ) from error
     return dead_letter_work
