@@ -60,6 +60,25 @@ async def _killed_over_the_marker(worker: RunningWorker, books: Ledger) -> None:
     await until(lambda: books.connection.fetch(HANGING), lambda hanging: not hanging)
 
 
+async def _is_handled_again(
+    database: FreshDatabase, broker: Broker, books: Ledger, services: UsageSide
+) -> bool:
+    """Kill one more worker over the marker, unless that is a dead letter by now."""
+
+    async def seen() -> tuple[bool, bool]:
+        hanging = await books.connection.fetch(HANGING)
+        return bool(hanging), await services.ready("meter.dead") > 0
+
+    async with running_worker(database.dsn, broker.worker_url) as worker:
+        _, is_dead = await until(seen, any)
+        if is_dead:
+            await until(lambda: worker.metric('meter_dead_letters_total{reason="poison"}'), lambda n: n == 1)
+            await worker.stop()
+            return False
+        await _killed_over_the_marker(worker, books)
+    return True
+
+
 async def test_a_message_that_kills_its_workers_is_a_dead_letter_and_its_neighbours_are_charged(
     database: FreshDatabase, broker: Broker, books: Ledger, services: UsageSide
 ) -> None:
@@ -69,15 +88,15 @@ async def test_a_message_that_kills_its_workers_is_a_dead_letter_and_its_neighbo
     await services.publish_events([MARKER])
     await services.publish_events(body("acme", number) for number in range(25, 50))
     await services.publish_batch(body("acme", number) for number in range(50, 150))
-    # Three times beside its neighbours, then three times alone.
-    for _ in range(6):
-        async with running_worker(database.dsn, broker.worker_url) as worker:
-            await _killed_over_the_marker(worker, books)
-            assert await services.ready("meter.dead") == 0
+    # Three times beside its neighbours, then three times alone; more where a kill comes too late to tell.
+    kills = 0
+    while await _is_handled_again(database, broker, books, services):
+        kills += 1
+        assert kills < 12
+    assert kills >= 6
     async with running_worker(database.dsn, broker.worker_url) as worker:
         (letter,) = await services.dead_letters(1)
         assert await books.settled(150) == {"charged": 150}
-        assert await worker.metric('meter_dead_letters_total{reason="poison"}') == 1
         # A replay begins anew: nothing is left of the note.
         await until(
             lambda: books.connection.fetchval("select count(*) from suspect_messages"), lambda n: n == 0
@@ -87,7 +106,7 @@ async def test_a_message_that_kills_its_workers_is_a_dead_letter_and_its_neighbo
     properties = letter.header.properties
     assert properties.headers["meter-reason"] == "poison"
     assert properties.headers["meter-part"] == "message"
-    assert properties.headers["meter-attempts"] == 7
+    assert properties.headers["meter-attempts"] == kills + 1
     assert properties.content_type == "application/cloudevents+json"
     assert await services.ready("meter.usage") == 0
     used = await books.connection.fetchval("select used_credits from organization_credit_pools")
@@ -142,6 +161,27 @@ async def test_a_worker_that_dies_together_with_the_database_says_nothing_about_
             assert await services.ready("meter.dead") == 0
         finally:
             await server.stop()
+
+
+async def test_a_worker_that_is_killed_while_it_waits_for_the_database_says_nothing_about_its_message(
+    database: FreshDatabase, broker: Broker, books: Ledger, services: UsageSide
+) -> None:
+    await books.connection.execute(HANGS)
+    await services.publish_events([MARKER])
+
+    async def deaths() -> int | None:
+        return await books.connection.fetchval("select max(deaths) from suspect_messages")
+
+    async with running_worker(database.dsn, broker.worker_url) as worker:
+        await _killed_over_the_marker(worker, books)
+    async with running_worker(database.dsn, broker.worker_url, suspect_after_deliveries=1) as worker:
+        await until(deaths, lambda noted: noted == 0)
+        await until(lambda: books.connection.fetch(HANGING), bool)
+        # It lives, and takes its note back although the database still keeps it waiting.
+        await until(deaths, lambda noted: noted is None)
+        await _killed_over_the_marker(worker, books)
+    async with running_worker(database.dsn, broker.worker_url, suspect_after_deliveries=1):
+        assert await until(deaths, lambda noted: noted is not None) == 0
 
 
 async def test_a_suspect_that_cannot_be_settled_is_a_dead_letter_with_its_own_reason(

@@ -9,9 +9,9 @@ left behind by a process that is gone is one death of which only that message ca
 the message goes to the dead letters without being decoded, and everything that came beside it is settled.
 
 What is not a death: an error of the database (the note is taken back, or was taken on a server that is not
-there any more), a lost broker, and a worker told to stop; in all of them the process lives to say so. A
-worker that hangs becomes one that died: the watchdog (``watchdog.py``) ends a process that does nothing at
-all. Waiting for the database is not hanging.
+there any more), a long wait for it, a lost broker, and a worker told to stop; in all of them the process
+lives to say so. A worker that hangs becomes one that died: the watchdog (``watchdog.py``) ends a process that
+does nothing at all. Waiting for the database is not hanging.
 """
 
 from __future__ import annotations

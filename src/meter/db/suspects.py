@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
 from contextlib import asynccontextmanager
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 #: Taking a note back is one row; a database that does not do it now may be away for long, and a worker that
 #: is told to stop has little time.
 _CLEAR_TIMEOUT_S = 1.0
+#: What kills or hangs a worker does so at once. One that still waits for its database after so long may be
+#: killed by whoever has lost patience with both.
+_HARMLESS_AFTER_S = 5.0
 _HOLDER_BITS = 62
 _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
@@ -48,7 +52,8 @@ class Suspects:
     """What one worker process notes about the message it handles alone.
 
     The note is committed before the message is touched, and taken back when the worker has come through,
-    whatever came out. It is left behind only by a process that ended meanwhile. The next worker that finds it
+    whatever came out, or after some seconds in which it lived and only waited. It is left behind by a process
+    that ended before. The next worker that finds it
     asks for the advisory lock which every session of a process holds that took notes: the database gives it
     away when the process is gone, so a note whose lock is free is one death.
 
@@ -76,9 +81,12 @@ class Suspects:
         """
         async with self._connection() as connection:
             note = await self._noted(connection, digest)
+            excusing = asyncio.create_task(self._excuse(connection, digest))
             try:
                 yield note
             finally:
+                excusing.cancel()
+                await asyncio.gather(excusing, return_exceptions=True)
                 if not note.is_kept:
                     # What cannot be taken back is found by this very process, which then counts nothing.
                     await self._clear(connection, digest)
@@ -111,6 +119,11 @@ class Suspects:
             return Note(await connection.fetchval(statement("note_suspect"), digest, self._holder))
         except _FAILURES as error:
             raise _unavailable(error) from error
+
+    async def _excuse(self, connection: asyncpg.Connection, digest: bytes) -> None:
+        # A process that gets to do this does not hang, and its message has done it no harm.
+        await asyncio.sleep(_HARMLESS_AFTER_S)
+        await self._clear(connection, digest)
 
     async def _clear(self, connection: asyncpg.Connection, digest: bytes) -> None:
         with contextlib.suppress(*_FAILURES):
