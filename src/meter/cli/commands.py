@@ -9,6 +9,7 @@ import click
 
 from meter import __version__
 from meter.cli.backfill import publish
+from meter.cli.dead_letters import dead_letters
 from meter.cli.operators import allocations, credits_, members, organizations
 from meter.cli.processes import api, migrate, token, up, worker
 from meter.errors import MeterError
@@ -42,5 +43,8 @@ def meter() -> None:
     """
 
 
-for command in (up, worker, api, migrate, token, publish, organizations, members, credits_, allocations):
+for command in (
+    *(up, worker, api, migrate, token, publish),
+    *(organizations, members, credits_, allocations, dead_letters),
+):
     meter.add_command(command)
