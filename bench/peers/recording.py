@@ -19,8 +19,12 @@ _TIMED = 20_000
 _FLUSH_SECONDS = 60.0
 
 
-async def measure(count: int) -> dict[str, float]:
+async def measure(count: int, spool: str | None = None) -> dict[str, float]:
     """Record usage, first with a clock on every call, then as fast as the broker confirms.
+
+    Args:
+        count: how many events are recorded and confirmed.
+        spool: the folder that keeps them until then, made when absent; None: memory does.
 
     Returns:
         ``call_us``: the median time of ``record`` on its caller, in microseconds, of calls made while the
@@ -31,7 +35,7 @@ async def measure(count: int) -> dict[str, float]:
         RuntimeError: an event was refused or not confirmed in time.
     """
     drawn = usages(count)
-    async with Publisher(os.environ[AMQP_URL], source="bench") as publisher:
+    async with Publisher(os.environ[AMQP_URL], source="bench", spool=spool) as publisher:
         # Connects, and lets everything be loaded.
         await _record(publisher, drawn[:_EVENTS_A_TURN])
         await publisher.flush(_FLUSH_SECONDS)
@@ -83,4 +87,4 @@ def _record_one(publisher: Publisher, usage: Usage) -> None:
 
 
 if __name__ == "__main__":
-    answer(measure(int(sys.argv[1])))
+    answer(measure(int(sys.argv[1]), *sys.argv[2:]))

@@ -116,10 +116,10 @@ async def _opened(connection: _Connection) -> AbstractConnection:
         opening.cancel()
     if not done:
         raise BrokerLost(f"the broker did not answer for {CONNECT_SECONDS:g} s")
+    if not opening.cancelled() and (failure := opening.exception()) is not None:
+        raise BrokerLost(said(failure)) from failure
     if opening.cancelled() or connection.transport is None:
         raise BrokerLost("the connection was closed while it was opened")
-    if (failure := opening.exception()) is not None:
-        raise BrokerLost(said(failure)) from failure
     return connection.transport.connection
 
 

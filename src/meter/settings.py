@@ -58,6 +58,12 @@ class Settings(BaseSettings):
     prefetch_events: int = Field(default=24_000, ge=1)
     prefetch_bytes: int = Field(default=64 * 1024 * 1024, ge=1024 * 1024)
 
+    #: A message delivered more often than this is handled alone: it may be what kills the workers.
+    suspect_after_deliveries: int = Field(default=3, ge=1, le=1_000_000)
+    #: A worker that does nothing at all for so long, in seconds, ends itself and is started again by whoever
+    #: looks after it.
+    hang_timeout_s: float = Field(default=60.0, ge=1.0, le=3_600.0)
+
     #: Who may issue bearer tokens, for whom, and the file with the issuer's public keys (a JWK set).
     token_issuer: str | None = None
     token_audience: str = "meter"  # noqa: S105 - a name, not a secret

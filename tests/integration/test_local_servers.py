@@ -15,11 +15,12 @@ import psutil
 import pytest
 from tests.private_servers import processes_in
 
+from meter.consumers import declare_topology
 from meter.local.machine import LOOPBACK
 from meter.local.postgres import PostgresServer
 from meter.local.postgres_binaries import postgres_bin_dir
 from meter.local.rabbitmq import RabbitServer
-from meter.local.rabbitmq_files import OPERATOR, WORKER
+from meter.local.rabbitmq_files import OPERATOR, REPLAYER, WORKER
 from meter.local.rabbitmq_source import find_rabbitmq
 from meter.settings import load_settings
 
@@ -70,9 +71,18 @@ async def test_a_worker_may_not_declare_anything(broker: Broker) -> None:
             await channel.declare_exchange("meter.usage", "topic", durable=True)
 
 
+async def test_who_replays_dead_letters_may_not_take_usage(broker: Broker) -> None:
+    async with aiormq.connect(broker.operator_url) as connection:
+        await declare_topology(connection)
+    async with aiormq.connect(broker.server.url(REPLAYER, broker.vhost)) as connection:
+        channel = await connection.channel()
+        with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
+            await channel.basic_get("meter.usage")
+
+
 async def test_the_well_known_guest_is_not_there(broker: Broker) -> None:
     users = (await broker.api.get("users")).json()
-    assert {user["name"] for user in users} == {"operator", "publisher", WORKER.name}
+    assert {user["name"] for user in users} == {"operator", "publisher", WORKER.name, REPLAYER.name}
 
 
 @pytest.fixture

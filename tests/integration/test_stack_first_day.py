@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
+import asyncpg
 import httpx
 import pytest
 from tests.first_day import (
@@ -115,6 +116,9 @@ async def test_a_file_published_again_is_taken_and_charges_nothing(day: Day) -> 
     "command",
     [
         "nonsense",
+        "dead-letters list --reason bad_weather",
+        "dead-letters discard --yes",
+        "dead-letters replay --json",
         "organizations add",
         "credits add globex much",
         "credits add globex 0.0000001",
@@ -217,3 +221,29 @@ async def test_no_log_holds_a_secret_or_what_was_published(day: Day) -> None:
         if secret in text
     ]
     assert given_away == []
+
+
+async def test_usage_of_an_organization_nobody_knew_is_charged_once_it_is_added_and_replayed(
+    day: Day,
+) -> None:
+    folder = day.stack.folder
+    listed = await meter(folder, "dead-letters", "list", "--org", "nobody", "--json")
+    letters = json.loads(listed.out)
+    assert {letter["reason"] for letter in letters} == {"unknown_organization"}
+    assert (await meter(folder, "organizations", "add", "nobody")).code == 0
+    replayed = await meter(folder, "dead-letters", "replay", "--org", "nobody", "--yes", "--json")
+    assert json.loads(replayed.out) == {"matching": len(letters), "replayed": len(letters)}
+    again = await meter(folder, "dead-letters", "list", "--org", "nobody")
+    assert (again.code, again.out) == (0, "none\n")
+    connection = await asyncpg.connect(await day.stack.dsn())
+    try:
+        outcome = await until(
+            lambda: connection.fetchval(
+                "select outcome::text from credit_usage_attribution where org_id = 'nobody' and entry = 0"
+            ),
+            bool,
+        )
+    finally:
+        await connection.close()
+    # Known by now, but nobody has bought it credits.
+    assert outcome == "unfunded"

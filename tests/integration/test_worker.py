@@ -83,6 +83,8 @@ async def test_a_culprit_is_a_dead_letter_byte_for_byte_while_its_neighbours_are
         assert conflict.headers["meter-attempts"] == 1
         assert conflict.headers["meter-origin-queue"] == "meter.usage"
         assert conflict.headers["meter-first-seen"].endswith("Z")
+        assert conflict.headers["meter-part"] == "element"
+        assert conflict.headers["meter-original-content-type"] == CONTENT_TYPE_BATCH
         assert "other content" in conflict.headers["meter-sentence"]
         assert await worker.metric('meter_dead_letters_total{reason="conflict"}') == 1
         assert await worker.metric('meter_events_total{outcome="conflict"}') == 1
@@ -127,8 +129,15 @@ async def test_a_whole_message_keeps_its_content_type_and_an_element_can_be_repl
     async with running_worker(database.dsn, broker.worker_url):
         await services.publish([(b"[]", charset), (b"[" + element + b"]", charset)])
         letters = await services.dead_letters(2)
-    types = {letter.body: letter.header.properties.content_type for letter in letters}
-    assert types == {b"[]": charset, element: CONTENT_TYPE_EVENT}
+    kept = {
+        letter.body: (
+            letter.header.properties.content_type,
+            letter.header.properties.headers["meter-part"],
+            letter.header.properties.headers["meter-original-content-type"],
+        )
+        for letter in letters
+    }
+    assert kept == {b"[]": (charset, "message", charset), element: (CONTENT_TYPE_EVENT, "element", charset)}
 
 
 async def test_a_message_whose_properties_cannot_be_read_is_a_dead_letter_like_any_other(

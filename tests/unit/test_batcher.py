@@ -182,3 +182,46 @@ async def test_closing_wakes_everyone_who_waits_for_a_batch() -> None:
     await asyncio.sleep(0)
     batcher.close()
     assert await asyncio.gather(*waiting) == [None, None, None]
+
+
+async def _turns() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def _often(tag: int, attempts: int = 4) -> Delivery:
+    return Delivery(tag, b"not even JSON", CONTENT_TYPE_EVENT, attempts)
+
+
+async def test_what_came_often_goes_out_alone_and_undecoded_in_its_turn() -> None:
+    batcher = Batcher(100, LONG_MS, 2, _ignore, suspect_attempts=4)
+    batcher.extend([_single(1), _often(2, 3), _often(3), _often(4), _single(5)])
+    first = await batcher.next_batch()
+    assert _tags(first) == [1, 2]
+    second = asyncio.ensure_future(batcher.next_batch())
+    await _turns()
+    assert not second.done()
+    for tag in (3, 4):
+        batcher.settled()
+        alone = await second
+        assert alone is not None
+        assert alone.suspect == _often(tag)
+        assert (alone.messages, alone.events, alone.weight) == ([], [], 0)
+        second = asyncio.ensure_future(batcher.next_batch())
+        await _turns()
+        assert not second.done()
+    batcher.settled()
+    assert _tags(await second) == [5]
+
+
+async def test_a_closed_batcher_still_hands_out_what_came_often() -> None:
+    batcher = Batcher(100, LONG_MS, 2, _ignore, suspect_attempts=4)
+    batcher.extend([_often(1), _single(2)])
+    batcher.close()
+    alone = await batcher.next_batch()
+    assert alone is not None
+    assert alone.suspect == _often(1)
+    batcher.settled()
+    assert _tags(await batcher.next_batch()) == [2]
+    batcher.settled()
+    assert await batcher.next_batch() is None

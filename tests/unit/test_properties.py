@@ -34,6 +34,8 @@ def _read(properties: Basic.Properties) -> tuple[str | None, int, int | None]:
         ({"meter-published-at": NOW_US}, 1, NOW_US),
         ({"meter-published-at": NOW_US, "x-delivery-count": 3}, 4, NOW_US),
         ({"x-delivery-count": 70_000, "meter-published-at": NOW_US}, 70_001, NOW_US),
+        ({"x-acquired-count": 4, "x-delivery-count": 1}, 5, None),
+        ({"x-acquired-count": "often", "x-delivery-count": 2}, 3, None),
         ({"meter-published-at": -1, "x-delivery-count": -1}, 1, None),
         ({"meter-published-at": "yesterday", "x-delivery-count": "often"}, 1, None),
         ({"meter-published-at": None, "x-delivery-count": True}, 1, None),

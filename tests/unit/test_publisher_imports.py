@@ -22,3 +22,15 @@ def test_importing_the_publisher_loads_nothing_of_a_server() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.split() == []
+
+
+def test_publishing_without_a_spool_loads_nothing_of_it() -> None:
+    program = (
+        "import sys\nfrom meter.publisher import BlockingPublisher, Publisher\n"
+        "for kind in BlockingPublisher, Publisher: kind('amqp://127.0.0.1:1/', source='test')\n"
+        "print('meter.publisher.spool' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "False\n"

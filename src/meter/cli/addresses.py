@@ -41,6 +41,21 @@ def amqp_url() -> str:
     return _embedded("METER_AMQP_URL").broker_publisher
 
 
+def dead_letters_url() -> str:
+    """Find the broker for what is done with dead letters.
+
+    Returns:
+        Its URL, with a password; its user may read ``meter.dead`` and write to ``meter.usage``.
+
+    Raises:
+        ConfigurationError: ``METER_AMQP_URL`` is not set and no stack runs here.
+    """
+    settings = load_settings()
+    if settings.amqp_url is not None:
+        return settings.amqp_url.get_secret_value()
+    return _embedded("METER_AMQP_URL").broker_replayer
+
+
 def _embedded(variable: str) -> AddressBook:
     from meter.local.address_book import read_address_book  # noqa: PLC0415 - an operator's machine may lack the embedded servers
 

@@ -10,6 +10,7 @@ import click
 from meter import __version__
 from meter.cli.backfill import publish
 from meter.cli.corrections import void
+from meter.cli.dead_letters import dead_letters
 from meter.cli.operators import allocations, credits_, members, organizations
 from meter.cli.processes import api, migrate, token, up, worker
 from meter.cli.reconcile import reconcile
@@ -47,6 +48,6 @@ def meter() -> None:
 for command in (
     *(up, worker, api, migrate, token, publish),
     *(organizations, members, credits_, allocations),
-    *(void, reconcile),
+    *(dead_letters, void, reconcile),
 ):
     meter.add_command(command)

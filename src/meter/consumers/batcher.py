@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -58,11 +59,13 @@ class Batch:
         messages: in the order in which they were delivered.
         events: of all of them, in order.
         weight: of all of them.
+        suspect: a delivery that is to be handled alone and is not decoded; then there is nothing else.
     """
 
     messages: list[Message] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     weight: int = 0
+    suspect: Delivery | None = None
 
     def add(self, message: Message) -> None:
         """Take in one more message."""
@@ -79,12 +82,21 @@ class Batcher:
     is worth a transaction, or has waited for long enough. So nothing waits when little comes, and batches
     are large when much does.
 
+    A delivery that came often already may be what kills its workers: it goes out undecoded, when all batches
+    before it are settled, and nothing is decoded or goes out beside it.
+
     A message is never split over two batches. One batch is decoded ahead, no more: what waits here is bounded
     by the prefetch and by the allowance.
     """
 
     def __init__(
-        self, max_events: int, max_wait_ms: int, at_once: int, decoded: Callable[[int, int, int], None]
+        self,
+        max_events: int,
+        max_wait_ms: int,
+        at_once: int,
+        decoded: Callable[[int, int, int], None],
+        *,
+        suspect_attempts: int = sys.maxsize,
     ) -> None:
         """Begin empty.
 
@@ -93,6 +105,7 @@ class Batcher:
             max_wait_ms: how long a batch waits to be worth a transaction, in milliseconds.
             at_once: how many batches may be out.
             decoded: told of messages that were decoded: how many, their events and refusals, their bytes.
+            suspect_attempts: from so many deliveries on a message goes out alone.
         """
         self._max_events = max_events
         self._max_wait_s = max_wait_ms / _MS
@@ -101,6 +114,11 @@ class Batcher:
         self._waiting: deque[Delivery] = deque()
         #: Decoded already, but too large for the batch it was decoded for.
         self._left_over: Message | None = None
+        self._suspect_attempts = suspect_attempts
+        #: Next in line, and to be handled alone.
+        self._suspect: Delivery | None = None
+        #: Whether that is what is out at the moment.
+        self._is_alone = False
         self._changed = asyncio.Event()
         self._forming = asyncio.Lock()
         self._out = 0
@@ -121,6 +139,7 @@ class Batcher:
     def settled(self) -> None:
         """Note that a batch handed out needs nothing more."""
         self._out -= 1
+        self._is_alone = False
         self._changed.set()
 
     async def next_batch(self) -> Batch | None:
@@ -130,17 +149,28 @@ class Batcher:
             The batch, or None when closed and empty.
         """
         async with self._forming:
-            while not (self._waiting or self._left_over or self._closed):
+            while self._is_alone or not self._has_something():
                 await self._change()
             batch = Batch()
             deadline = asyncio.get_running_loop().time() + self._max_wait_s
             while not await self._is_ready(batch, deadline):
                 pass
             if not batch.messages:
-                return None
+                if self._suspect is None:
+                    return None
+                await self._take_alone(batch)
             self._out += 1
             self._went_out = asyncio.get_running_loop().time()
             return batch
+
+    def _has_something(self) -> bool:
+        return bool(self._waiting or self._left_over or self._suspect or self._closed)
+
+    async def _take_alone(self, batch: Batch) -> None:
+        while self._out:
+            await self._change()
+        batch.suspect, self._suspect = self._suspect, None
+        self._is_alone = True
 
     async def _is_ready(self, batch: Batch, deadline: float) -> bool:
         """Decode what is there, for a while, and say whether the batch goes out; wait a little if not."""
@@ -160,7 +190,9 @@ class Batcher:
         return not await self._change_before(deadline)
 
     def _decode_some(self, batch: Batch) -> bool:
-        """Decode what is there into the batch, for a while; return whether it is full."""
+        """Decode what is there into the batch, for a while; return whether nothing more goes into it."""
+        if self._suspect is not None:
+            return True
         if self._left_over is not None:
             if not self._fits(self._left_over, batch):
                 return True
@@ -168,8 +200,13 @@ class Batcher:
             self._left_over = None
         waiting, until = self._waiting, time.monotonic() + _DECODE_SLICE_S
         messages = weight = size = 0
+        suspect_attempts = self._suspect_attempts
         while waiting and batch.weight < self._max_events and time.monotonic() < until:
-            message = decoded_message(waiting.popleft())
+            delivery = waiting.popleft()
+            if delivery.attempts >= suspect_attempts:
+                self._suspect = delivery
+                break
+            message = decoded_message(delivery)
             messages += 1
             weight += message.weight
             size += len(message.delivery.body)
@@ -179,7 +216,7 @@ class Batcher:
             batch.add(message)
         if messages:
             self._decoded(messages, weight, size)
-        return self._left_over is not None or batch.weight >= self._max_events
+        return self._left_over is not None or self._suspect is not None or batch.weight >= self._max_events
 
     def _fits(self, message: Message, batch: Batch) -> bool:
         return not batch.messages or batch.weight + message.weight <= self._max_events

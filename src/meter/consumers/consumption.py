@@ -49,6 +49,7 @@ class Consumption:
             settings.batch_max_wait_ms,
             at_once=settings.settle_connections,
             decoded=self._observe,
+            suspect_attempts=settings.suspect_after_deliveries + 1,
         )
         self.allowance = Allowance(settings.prefetch_bytes)
         self._prefetch = Prefetch(settings.prefetch_events, settings.prefetch_bytes)

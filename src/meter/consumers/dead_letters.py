@@ -42,6 +42,7 @@ _SENTENCES: dict[str, str] = {
     RefusalReason.AMOUNT_OVERFLOW: "the credits of this event have more than fourteen integer digits",
     RefusalReason.VOID_OF_VOID: "it names a void, which cannot be taken back; publish the usage anew",
     RefusalReason.NOT_SETTLEABLE: "the database refuses this event whenever it is settled alone",
+    RefusalReason.POISON: "a worker that handled nothing but this message died or hung, three times",
 }
 
 log = get_logger(__name__)
@@ -60,6 +61,7 @@ class DeadLetter:
         event_id: the event, where known.
         request_id: the caller's request, where known.
         delivery: the delivery it came with.
+        whole_message: whether the body is that of the message; else it is one element of its array.
     """
 
     body: bytes
@@ -70,6 +72,7 @@ class DeadLetter:
     event_id: str | None
     request_id: str | None
     delivery: Delivery
+    whole_message: bool
 
 
 def dead_letters_of(message: Message, outcomes: Iterator[SettledEvent]) -> list[DeadLetter]:
@@ -93,6 +96,7 @@ def dead_letters_of(message: Message, outcomes: Iterator[SettledEvent]) -> list[
             event_id=refusal.event_id,
             request_id=None,
             delivery=delivery,
+            whole_message=refusal.whole_message,
         )
         for refusal in decoded.refusals
     ]
@@ -102,6 +106,25 @@ def dead_letters_of(message: Message, outcomes: Iterator[SettledEvent]) -> list[
         elif settled.outcome is Outcome.REFUSED:
             letters.append(_letter(message, index, settled.reason or RefusalReason.NOT_SETTLEABLE.value))
     return letters
+
+
+def poison_letter(delivery: Delivery) -> DeadLetter:
+    """Make the dead letter of a message that killed or hung every worker that held it; it is not looked into.
+
+    Args:
+        delivery: as it came.
+    """
+    return DeadLetter(
+        body=delivery.body,
+        content_type=delivery.content_type,
+        reason=RefusalReason.POISON.value,
+        sentence=_SENTENCES[RefusalReason.POISON],
+        org_id=None,
+        event_id=None,
+        request_id=None,
+        delivery=delivery,
+        whole_message=True,
+    )
 
 
 class DeadLetters:
@@ -193,6 +216,7 @@ def _letter(message: Message, index: int, reason: str) -> DeadLetter:
         event_id=event.id,
         request_id=event.request_id,
         delivery=delivery,
+        whole_message=not message.decoded.batch,
     )
 
 
@@ -203,7 +227,10 @@ def _properties(letter: DeadLetter) -> Basic.Properties:
         "meter-first-seen": letter.delivery.first_seen.isoformat().replace("+00:00", "Z"),
         "meter-attempts": letter.delivery.attempts,
         "meter-origin-queue": USAGE_QUEUE,
+        "meter-part": "message" if letter.whole_message else "element",
     }
+    if letter.delivery.content_type is not None:
+        headers["meter-original-content-type"] = letter.delivery.content_type
     if letter.org_id is not None:
         headers["meter-org-id"] = letter.org_id
     if letter.event_id is not None:

@@ -13,8 +13,11 @@ from meter.consumers.deliveries import PUBLISHED_AT_HEADER
 from meter.events import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT
 
 _PUBLISHED_AT = PUBLISHED_AT_HEADER.encode()
-#: Set by quorum queues: how often the message was delivered before.
+#: Set by quorum queues: how often the message was delivered before. Since RabbitMQ 4.3 the first counts only
+#: deliveries that failed, and the second all of them.
 _DELIVERY_COUNT = b"x-delivery-count"
+_ACQUIRED_COUNT = b"x-acquired-count"
+_WANTED = frozenset((_PUBLISHED_AT, _DELIVERY_COUNT, _ACQUIRED_COUNT))
 
 #: Bits of the property flags, in the order in which the properties follow.
 _CONTENT_TYPE = 1 << 15
@@ -85,7 +88,8 @@ def read_properties(payload: bytes, at: int) -> tuple[str | None, int, int | Non
         return content_type, 1, None
     at += _UINT32.size
     numbers = _wanted_numbers(payload[at : at + length])
-    count, published = numbers.get(_DELIVERY_COUNT, 0), numbers.get(_PUBLISHED_AT, 0)
+    count = max(numbers.get(_DELIVERY_COUNT, 0), numbers.get(_ACQUIRED_COUNT, 0))
+    published = numbers.get(_PUBLISHED_AT, 0)
     return content_type, max(0, count) + 1, published if published > 0 else None
 
 
@@ -115,7 +119,7 @@ def _wanted_numbers(table: bytes) -> dict[bytes, int]:
             name, kind = table[start:at], table[at]
             at += 1
             if (integer := _INTEGERS.get(kind)) is not None:
-                if name in (_PUBLISHED_AT, _DELIVERY_COUNT):
+                if name in _WANTED:
                     (found[name],) = integer.unpack_from(table, at)
                 at += integer.size
             elif kind in _WITH_LENGTH:

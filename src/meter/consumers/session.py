@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aiormq.abc import AbstractChannel, AbstractConnection
 
     from meter.consumers.metrics import WorkerMetrics
-    from meter.consumers.settling import Settle
+    from meter.consumers.poison import Settling
     from meter.settings import Settings
 
 #: A peer that says nothing for so long may be gone; half of it is how often we say something.
@@ -37,7 +37,7 @@ class Session:
         channels: tuple[AbstractChannel, AbstractChannel],
         tap: Tap,
         settings: Settings,
-        settlement: Settle,
+        settlement: Settling,
         metrics: WorkerMetrics,
     ) -> None:
         self._connections = connections
@@ -97,14 +97,14 @@ class Session:
 
 @contextlib.asynccontextmanager
 async def open_session(
-    url: str, settings: Settings, settlement: Settle, metrics: WorkerMetrics
+    url: str, settings: Settings, settlement: Settling, metrics: WorkerMetrics
 ) -> AsyncIterator[Session]:
     """Connect, make sure the topology is there, and close everything in the end.
 
     Args:
         url: of the broker, with its password.
         settings: bounds and sizes.
-        settlement: settles batches, patiently.
+        settlement: settles batches, patiently, and suspects alone.
         metrics: of the worker.
 
     Yields:

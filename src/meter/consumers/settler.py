@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from meter.consumers.dead_letters import DEAD, dead_letters_of
+from meter.consumers.batcher import Message
+from meter.consumers.dead_letters import DEAD, dead_letters_of, poison_letter
+from meter.events import Decoded
 from meter.telemetry import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from meter.consumers.batcher import Batch, Batcher, Message
+    from meter.consumers.batcher import Batch, Batcher
     from meter.consumers.dead_letters import DeadLetter, DeadLetters
+    from meter.consumers.deliveries import Delivery
     from meter.consumers.metrics import WorkerMetrics
-    from meter.consumers.settling import Settle
+    from meter.consumers.poison import Settling
     from meter.db.outcomes import SettledEvent
 
 log = get_logger(__name__)
@@ -32,7 +35,7 @@ class Settler:
     def __init__(
         self,
         batcher: Batcher,
-        settlement: Settle,
+        settlement: Settling,
         dead_letters: DeadLetters,
         consumption: Acknowledge,
         metrics: WorkerMetrics,
@@ -41,7 +44,7 @@ class Settler:
 
         Args:
             batcher: where batches come from.
-            settlement: settles them, patiently.
+            settlement: settles them, patiently, and suspects alone.
             dead_letters: where culprits go.
             consumption: where messages are acknowledged.
             metrics: of the worker.
@@ -70,12 +73,28 @@ class Settler:
         return True
 
     async def _finish(self, batch: Batch) -> None:
+        if batch.suspect is not None:
+            await self._finish_alone(batch.suspect)
+            return
         clean, culprits, letters = await self._settle(batch)
         # Those without a culprit do not wait for the dead letters of others.
         await self._consumption.acknowledge(clean)
         if letters:
             await self._dead_letters.publish(letters)
             await self._consumption.acknowledge(culprits)
+
+    async def _finish_alone(self, suspect: Delivery) -> None:
+        handled = await self._settlement.settle_alone(suspect)
+        if handled is None:
+            letters = [poison_letter(suspect)]
+        else:
+            batch, outcomes = handled
+            self._metrics.count_batch(batch, outcomes)
+            _, _, letters = _sorted_out(batch, outcomes)
+        await self._dead_letters.publish(letters)
+        await self._consumption.acknowledge([Message(suspect, Decoded(()), 0)])
+        if handled is None:
+            await self._settlement.forget(suspect)
 
     async def _settle(self, batch: Batch) -> tuple[list[Message], list[Message], list[DeadLetter]]:
         events = batch.events

@@ -11,12 +11,12 @@ from meter.events import RefusalReason
 from meter.telemetry import first_line, get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from meter.events import Event
 
 #: The longest wait between two attempts, in seconds: after an outage settling goes on within so long.
-_LONGEST_WAIT_S = 5.0
+LONGEST_WAIT_S = 5.0
 
 log = get_logger(__name__)
 
@@ -92,17 +92,24 @@ class PatientSettlement:
         Returns:
             One outcome for each, in order; ``refused`` for an event that cannot be settled even alone.
         """
-        try:
-            return await self._until_answered(events)
-        except EventNotSettleable:
-            if len(events) == 1:
-                return [SettledEvent(Outcome.REFUSED, RefusalReason.NOT_SETTLEABLE.value, 0)]
-        middle = len(events) // 2
-        # One half after the other: later events may depend on what earlier ones left in the pool.
-        return [*await self.settle(events[:middle]), *await self.settle(events[middle:])]
+        return await _halving(self._until_answered, events)
+
+    async def settle_or_raise(self, events: Sequence[Event]) -> list[SettledEvent]:
+        """Settle events as ``settle`` does, but leave waiting for the database to the caller.
+
+        Args:
+            events: in the order of their messages.
+
+        Returns:
+            As ``settle``.
+
+        Raises:
+            DatabaseUnavailable: the same events can be settled later.
+        """
+        return await _halving(self._settlement.settle, events)
 
     async def _until_answered(self, events: Sequence[Event]) -> list[SettledEvent]:
-        backoff = Backoff(longest=_LONGEST_WAIT_S)
+        backoff = Backoff(longest=LONGEST_WAIT_S)
         while True:
             try:
                 outcomes = await self._settlement.settle(events)
@@ -117,3 +124,16 @@ class PatientSettlement:
                 self._database.answered()
                 return outcomes
             await asyncio.sleep(backoff.next_seconds())
+
+
+async def _halving(
+    attempt: Callable[[Sequence[Event]], Awaitable[list[SettledEvent]]], events: Sequence[Event]
+) -> list[SettledEvent]:
+    try:
+        return await attempt(events)
+    except EventNotSettleable:
+        if len(events) == 1:
+            return [SettledEvent(Outcome.REFUSED, RefusalReason.NOT_SETTLEABLE.value, 0)]
+    middle = len(events) // 2
+    # One half after the other: later events may depend on what earlier ones left in the pool.
+    return [*await _halving(attempt, events[:middle]), *await _halving(attempt, events[middle:])]

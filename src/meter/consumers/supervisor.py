@@ -17,8 +17,8 @@ from meter.telemetry import first_line, get_logger
 
 if TYPE_CHECKING:
     from meter.consumers.metrics import WorkerMetrics
+    from meter.consumers.poison import Settling
     from meter.consumers.session import Session
-    from meter.consumers.settling import Settle
     from meter.settings import Settings
 
 #: The longest wait between two attempts, in seconds.
@@ -35,13 +35,13 @@ log = get_logger(__name__)
 class Supervisor:
     """Owns the session with the broker."""
 
-    def __init__(self, url: str, settings: Settings, settlement: Settle, metrics: WorkerMetrics) -> None:
+    def __init__(self, url: str, settings: Settings, settlement: Settling, metrics: WorkerMetrics) -> None:
         """Prepare; nothing is connected yet.
 
         Args:
             url: of the broker, with its password.
             settings: bounds and sizes.
-            settlement: settles batches, patiently; it outlives sessions.
+            settlement: settles batches, patiently, and suspects alone; it outlives sessions.
             metrics: of the worker.
         """
         self._url = url

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
+from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity, ChannelPreconditionFailed
 
 from meter.errors import ConfigurationError
+from meter.telemetry import first_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -35,21 +36,29 @@ _TIMEOUT_S = 30.0
 async def declare_topology(connection: AbstractConnection) -> None:
     """Make sure exchange, queues and binding are there.
 
-    What is there is left alone, so a broker user that may configure nothing can call this, once an operator
-    has.
+    What is there is never changed, so a broker user that may configure nothing can call this, once an
+    operator has. Whether it is as it should be is only told to a user that may configure.
 
     Args:
         connection: an open connection; channels of its own are opened and closed.
 
     Raises:
-        ConfigurationError: something is missing and this broker user may not make it.
+        ConfigurationError: something is missing and this broker user may not make it, or is there and made
+            otherwise: a queue whose delivery limit the broker would drop messages by, for instance.
     """
-    made = [
-        await _ensure(connection, f'exchange "{USAGE_EXCHANGE}"', _declare_usage_exchange),
-        await _ensure(connection, f'exchange "{DEAD_EXCHANGE}"', _declare_dead_exchange),
-        await _ensure(connection, f'queue "{USAGE_QUEUE}"', _declare_usage_queue),
-        await _ensure(connection, f'queue "{DEAD_QUEUE}"', _declare_dead_queue),
-    ]
+    parts: dict[str, Declare] = {
+        f'exchange "{USAGE_EXCHANGE}"': _declare_usage_exchange,
+        f'exchange "{DEAD_EXCHANGE}"': _declare_dead_exchange,
+        f'queue "{USAGE_QUEUE}"': _declare_usage_queue,
+        f'queue "{DEAD_QUEUE}"': _declare_dead_queue,
+    }
+    made, may_compare = False, True
+    for what, declare in parts.items():
+        missing = await _is_missing(connection, declare)
+        # Who was refused once is spared the others: the broker logs each as an error.
+        if missing or may_compare:
+            may_compare = await _declare_in_earnest(connection, what, declare, missing=missing)
+        made = made or missing
     try:
         async with _channel(connection) as channel:
             await channel.queue_bind(USAGE_QUEUE, USAGE_EXCHANGE, routing_key="#", timeout=_TIMEOUT_S)
@@ -57,7 +66,7 @@ async def declare_topology(connection: AbstractConnection) -> None:
             await channel.queue_bind(DEAD_QUEUE, DEAD_EXCHANGE, timeout=_TIMEOUT_S)
     except ChannelAccessRefused as error:
         # Bindings cannot be looked at; where everything was there already an operator has seen to it.
-        if any(made):
+        if made:
             raise ConfigurationError(_may_not("binding of a queue")) from error
 
 
@@ -75,20 +84,31 @@ async def queue_depth(channel: AbstractChannel, queue: str) -> int:
     return answer.message_count or 0
 
 
-async def _ensure(connection: AbstractConnection, what: str, declare: Declare) -> bool:
-    """Declare passively, then in earnest; return whether it had to be made."""
+async def _is_missing(connection: AbstractConnection, declare: Declare) -> bool:
     try:
         async with _channel(connection) as channel:
             await declare(channel, True)
     except ChannelNotFoundEntity:
-        pass
-    else:
-        return False
+        return True
+    return False
+
+
+async def _declare_in_earnest(
+    connection: AbstractConnection, what: str, declare: Declare, *, missing: bool
+) -> bool:
+    """Make a part, or have the broker compare it with what it should be; return whether this user may."""
     try:
         async with _channel(connection) as channel:
             await declare(channel, False)
     except ChannelAccessRefused as error:
-        raise ConfigurationError(_may_not(what)) from error
+        if missing:
+            raise ConfigurationError(_may_not(what)) from error
+        return False
+    except ChannelPreconditionFailed as error:
+        raise ConfigurationError(
+            f"the {what} was not made by meter and is not as it must be; delete it once it is empty, then "
+            f"start again: the broker says: {first_line(error)}"
+        ) from error
     return True
 
 

@@ -13,12 +13,15 @@ import asyncpg
 from meter.backoff import Backoff
 from meter.consumers.clockwork import keep_time
 from meter.consumers.metrics import WorkerMetrics
+from meter.consumers.poison import CautiousSettlement
 from meter.consumers.settling import DatabaseState, PatientSettlement
 from meter.consumers.supervisor import Supervisor
+from meter.consumers.watchdog import watchdog
 from meter.db.clockwork import Clockwork
 from meter.db.migrate import schema_is_current
 from meter.db.pool import open_pool
 from meter.db.settlement import Settlement
+from meter.db.suspects import Suspects
 from meter.errors import ConfigurationError
 from meter.operations import operations_app, serving
 from meter.telemetry import first_line, get_logger, process_registry
@@ -35,8 +38,8 @@ if TYPE_CHECKING:
 _DRAIN_S = 7.0
 _CLOSE_S = 1.5
 _LONGEST_WAIT_S = 5.0
-#: Beside those that settle: readiness asks, and three kinds of work that is due are done.
-_SPARE_CONNECTIONS = 4
+#: Beside those that settle: readiness asks, three kinds of work that is due are done, and a suspect is noted.
+_SPARE_CONNECTIONS = 5
 
 #: Objects made, less those gone again, before Python looks for cycles among the newest. Events by the ten
 #: thousand are held, and none is part of a cycle: at Python's own 700 looking took a tenth of the CPU time.
@@ -64,12 +67,15 @@ async def run_worker(settings: Settings, *, stop: asyncio.Event | None = None) -
     registry = process_registry("worker")
     database = DatabaseState()
     async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(watchdog(settings.hang_timeout_s))
         stopping = stop or stack.enter_context(_stop_on_signals())
         pool = await _open_pool(dsn, settings)
         stack.push_async_callback(_close_pool, pool)
         settlement = Settlement(pool)
         metrics = WorkerMetrics(registry)
-        supervisor = Supervisor(url, settings, PatientSettlement(settlement, database), metrics)
+        patient = PatientSettlement(settlement, database)
+        cautious = CautiousSettlement(patient, Suspects(pool), database)
+        supervisor = Supervisor(url, settings, cautious, metrics)
         app = operations_app(_checks(pool, database, supervisor), registry)
         port = await stack.enter_async_context(serving(app, settings.worker_host, settings.worker_port))
         log.info("worker started", host=settings.worker_host, port=port)

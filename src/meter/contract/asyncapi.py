@@ -143,6 +143,15 @@ def _dead_letter_headers() -> Json:
             "meter-first-seen": {"type": "string", "format": "date-time"},
             "meter-attempts": {"type": "integer", "minimum": 1},
             "meter-origin-queue": {"type": "string"},
+            "meter-part": {
+                "type": "string",
+                "enum": ["message", "element"],
+                "description": "Whether the body is the message as it came or one element of its array.",
+            },
+            "meter-original-content-type": {
+                "type": "string",
+                "description": "The content type of the message as it came, where it had one.",
+            },
             "meter-org-id": {"type": "string", "description": "Where it could be read."},
             "meter-event-id": {"type": "string", "description": "Where it could be read."},
         },

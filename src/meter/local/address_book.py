@@ -23,6 +23,8 @@ class AddressBook(msgspec.Struct, frozen=True):
     database_admin: str
     #: As a publisher: may write to ``meter.usage`` and nothing else.
     broker_publisher: str
+    #: As who replays dead letters: may read ``meter.dead`` and write to ``meter.usage``.
+    broker_replayer: str
 
 
 @contextlib.contextmanager

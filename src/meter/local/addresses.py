@@ -22,6 +22,7 @@ class BrokerAddresses:
     operator: str = field(repr=False)
     publisher: str = field(repr=False)
     worker: str = field(repr=False)
+    replayer: str = field(repr=False)
     #: For Prometheus; None for an external broker.
     metrics_url: str | None = None
 

@@ -79,11 +79,13 @@ class RabbitServer:
         return f"amqp://{user.name}:{password}@{LOOPBACK}:{self.ports['amqp']}/{quote(vhost, safe='')}"
 
     def passwords(self) -> dict[str, str]:
-        """The users' passwords, made at the first start."""
+        """The users' passwords, made at the first start at which there is such a user."""
         file = self.folder / "passwords.json"
-        if not file.exists():
-            write_private(file, json.dumps({user.name: secrets.token_urlsafe(24) for user in USERS}))
-        found: dict[str, str] = json.loads(file.read_text())
+        found: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
+        new = {user.name: secrets.token_urlsafe(24) for user in USERS if user.name not in found}
+        if new:
+            found |= new
+            write_private(file, json.dumps(found))
         return found
 
     async def start(self) -> None:

@@ -41,13 +41,15 @@ class BrokerUser:
     tags: str = ""
 
 
-#: Declares the topology and replays dead letters: the operator.
+#: Declares the topology: the operator.
 OPERATOR = BrokerUser("operator", configure=".*", write=".*", read=".*", tags="administrator")
 #: A service: may publish usage and nothing else.
 PUBLISHER = BrokerUser("publisher", write=r"^meter\.usage$")
 #: The worker: reads usage and writes dead letters, and nothing else.
 WORKER = BrokerUser("worker", write=r"^meter\.dead$", read=r"^meter\.usage$")
-USERS = (OPERATOR, PUBLISHER, WORKER)
+#: What `meter dead-letters` acts as: takes from the dead letters and publishes to usage, and nothing else.
+REPLAYER = BrokerUser("replayer", write=r"^meter\.usage$", read=r"^meter\.dead$")
+USERS = (OPERATOR, PUBLISHER, WORKER, REPLAYER)
 
 #: Metrics for Prometheus, and the exchange that will spread usage over several queues.
 PLUGINS = ("rabbitmq_prometheus", "rabbitmq_consistent_hash_exchange")

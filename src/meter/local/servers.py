@@ -19,7 +19,7 @@ from meter.local.machine import LOOPBACK
 from meter.local.postgres import PostgresServer
 from meter.local.postgres_binaries import postgres_bin_dir
 from meter.local.rabbitmq import RabbitServer
-from meter.local.rabbitmq_files import OPERATOR, PUBLISHER, WORKER
+from meter.local.rabbitmq_files import OPERATOR, PUBLISHER, REPLAYER, WORKER
 from meter.local.rabbitmq_source import find_rabbitmq
 from meter.local.supervisor import Part
 from meter.telemetry import first_line
@@ -108,7 +108,7 @@ class Servers:
             address = settings.amqp_url.get_secret_value()
             with _named("METER_AMQP_URL"):
                 await _declare(address)
-            return BrokerAddresses(address, address, address)
+            return BrokerAddresses(address, address, address, address)
         with self._display.phase("RabbitMQ", "RabbitMQ runs") as report:
             binaries = await find_rabbitmq(settings.cache_dir, report)
             report("starting", None)
@@ -119,6 +119,7 @@ class Servers:
             operator=self._rabbitmq.url(OPERATOR),
             publisher=self._rabbitmq.url(PUBLISHER),
             worker=self._rabbitmq.url(WORKER),
+            replayer=self._rabbitmq.url(REPLAYER),
             metrics_url=f"http://{LOOPBACK}:{self._rabbitmq.ports['prometheus']}/metrics",
         )
 

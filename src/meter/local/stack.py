@@ -95,7 +95,7 @@ async def _run(
     try:
         with display.phases():
             addresses = await stack.start()
-        beside = AddressBook(addresses.database.admin, addresses.broker.publisher)
+        beside = AddressBook(addresses.database.admin, addresses.broker.publisher, addresses.broker.replayer)
         with published_addresses(settings.state_dir, beside):
             async with stack.kept_running():
                 display.say(welcome(settings, addresses))

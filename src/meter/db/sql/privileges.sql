@@ -16,6 +16,8 @@ grant select on service_prices, subscription_plans, organization_plan_history, r
 grant execute on function reset_allocations(integer) to meter_worker;
 -- And keeps the sums of usage.
 grant execute on function roll_up_usage(interval, integer, bigint) to meter_worker;
+-- And notes which message it handles alone.
+grant execute on function note_suspect(bytea, bigint), clear_suspect(bytea, bigint) to meter_worker;
 
 -- The reader reads what the API shows.
 grant select on organizations, organization_members, organization_subscriptions, organization_credit_pools,
@@ -47,3 +49,8 @@ grant execute on function
     to meter_admin;
 -- And adds up what must be the same.
 grant select on pending_voids to meter_admin;
+-- And throws dead letters away, which stays written down.
+grant execute on function
+    record_dead_letter_discards(varchar, text, text[], varchar[], text[], timestamptz[], bytea[], integer[])
+    to meter_admin;
+grant select on dead_letter_discards to meter_admin;

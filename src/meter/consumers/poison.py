@@ -1,0 +1,130 @@
+"""Messages that may be what kills or hangs workers: handled alone, and set aside after three deaths.
+
+The worker decides what is poison, not the broker, because a count of deliveries says little: whatever was
+prefetched beside the culprit comes back as often, and so does everything while a worker restarts during an
+outage. So the count only makes a message a *suspect*. Suspects are handled one at a time, with nothing
+decoded or settled beside them in this worker (the batcher sees to that), once the database answers: before a
+suspect is looked into, a note of it is committed, and taken back when the worker has come through. A note
+left behind by a process that is gone is one death of which only that message can be the reason; after three
+the message goes to the dead letters without being decoded, and everything that came beside it is settled.
+
+What is not a death: an error of the database (the note is taken back, or was taken on a server that is not
+there any more), a long wait for it, a lost broker, and a worker told to stop; in all of them the process
+lives to say so. A worker that hangs becomes one that died: the watchdog (``watchdog.py``) ends a process that
+does nothing at all. Waiting for the database is not hanging.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import TYPE_CHECKING, Protocol
+
+from meter.backoff import Backoff
+from meter.consumers.batcher import Batch, decoded_message
+from meter.consumers.settling import LONGEST_WAIT_S
+from meter.db.outcomes import DatabaseUnavailable
+from meter.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from meter.consumers.deliveries import Delivery
+    from meter.consumers.settling import DatabaseState, PatientSettlement
+    from meter.db.outcomes import SettledEvent
+    from meter.db.suspects import Suspects
+    from meter.events import Event
+
+#: Workers that may die over a message. One can be chance: an orchestrator that kills, a machine that fails.
+DEATHS = 3
+
+log = get_logger(__name__)
+
+
+class Settling(Protocol):
+    """Settles batches and suspects; ``CautiousSettlement`` does."""
+
+    async def settle(self, events: Sequence[Event]) -> list[SettledEvent]:
+        """Settle the events of a batch, however long it takes; one outcome for each, in order."""
+
+    async def settle_alone(self, suspect: Delivery) -> tuple[Batch, list[SettledEvent]] | None:
+        """Settle a suspect, however long it takes; None where it is poison."""
+
+    async def forget(self, suspect: Delivery) -> None:
+        """Forget a suspect that is in the dead letters now."""
+
+
+class CautiousSettlement:
+    """Settles batches, and suspects one by one."""
+
+    def __init__(self, patient: PatientSettlement, suspects: Suspects, database: DatabaseState) -> None:
+        """Wire it.
+
+        Args:
+            patient: settles.
+            suspects: notes what is handled alone.
+            database: told of every success and failure.
+        """
+        self._patient = patient
+        self._suspects = suspects
+        self._database = database
+
+    async def settle(self, events: Sequence[Event]) -> list[SettledEvent]:
+        """Settle the events of a batch, however long it takes.
+
+        Args:
+            events: in the order of their messages.
+
+        Returns:
+            One outcome for each, in order.
+        """
+        return await self._patient.settle(events)
+
+    async def settle_alone(self, suspect: Delivery) -> tuple[Batch, list[SettledEvent]] | None:
+        """Settle a suspect, however long it takes; the caller sees to it that it is alone.
+
+        Args:
+            suspect: as it was delivered.
+
+        Returns:
+            The batch with nothing but its message, and the outcomes; None where it is poison: then it was not
+            decoded, and is to be forgotten once it is a dead letter.
+        """
+        digest, backoff = _digest(suspect), Backoff(longest=LONGEST_WAIT_S)
+        while True:
+            try:
+                async with self._suspects.alone(digest) as note:
+                    if note.deaths >= DEATHS:
+                        note.keep()
+                        return None
+                    if note.deaths:
+                        log.warning(
+                            "a message over which a worker died is handled alone",
+                            body_sha256=hashlib.sha256(suspect.body).hexdigest(),
+                            attempts=suspect.attempts,
+                            deaths=note.deaths,
+                        )
+                    batch = Batch()
+                    batch.add(decoded_message(suspect))
+                    outcomes = await self._patient.settle_or_raise(batch.events) if batch.events else []
+            except DatabaseUnavailable as error:
+                self._database.lost(error)
+            except Exception as error:  # noqa: BLE001 - a bug of ours, and no reason to give up an event
+                self._database.lost(error, unexpected=True)
+            else:
+                self._database.answered()
+                return batch, outcomes
+            await asyncio.sleep(backoff.next_seconds())
+
+    async def forget(self, suspect: Delivery) -> None:
+        """Forget a suspect that is in the dead letters now, so that it begins anew when it is replayed.
+
+        Args:
+            suspect: as it was delivered.
+        """
+        await self._suspects.forget(_digest(suspect))
+
+
+def _digest(delivery: Delivery) -> bytes:
+    content_type = (delivery.content_type or "").encode()
+    return hashlib.sha256(content_type + b"\0" + delivery.body).digest()

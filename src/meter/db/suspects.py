@@ -1,0 +1,136 @@
+"""Notes on messages that are handled alone, kept where a dying worker cannot lose them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from meter.db.outcomes import DatabaseUnavailable
+from meter.db.statements import statement
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+#: Taking a note back is one row; a database that does not do it now may be away for long, and a worker that
+#: is told to stop has little time.
+_CLEAR_TIMEOUT_S = 1.0
+#: What kills or hangs a worker does so at once. One that still waits for its database after so long may be
+#: killed by whoever has lost patience with both.
+_HARMLESS_AFTER_S = 5.0
+_HOLDER_BITS = 62
+_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+
+
+@dataclass(slots=True)
+class Note:
+    """That this process handles a message alone.
+
+    Attributes:
+        deaths: how many processes ended so far while they did.
+    """
+
+    deaths: int
+    _is_kept: bool = False
+
+    def keep(self) -> None:
+        """Leave the note where it is until the message is forgotten."""
+        self._is_kept = True
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the note stays."""
+        return self._is_kept
+
+
+class Suspects:
+    """What one worker process notes about the message it handles alone.
+
+    The note is committed before the message is touched, and taken back when the worker has come through,
+    whatever came out, or after some seconds in which it lived and only waited. It is left behind by a process
+    that ended before. The next worker that finds it
+    asks for the advisory lock which every session of a process holds that took notes: the database gives it
+    away when the process is gone, so a note whose lock is free is one death.
+
+    Args:
+        pool: connections acting as ``meter_worker``.
+    """
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        # At random, so that no two processes that ever live share one.
+        self._holder = secrets.randbits(_HOLDER_BITS)
+
+    @asynccontextmanager
+    async def alone(self, digest: bytes) -> AsyncIterator[Note]:
+        """Keep the note of a message for as long as the context lasts.
+
+        Args:
+            digest: SHA-256 of the message.
+
+        Yields:
+            The note.
+
+        Raises:
+            DatabaseUnavailable: the note cannot be taken now.
+        """
+        async with self._connection() as connection:
+            note = await self._noted(connection, digest)
+            excusing = asyncio.create_task(self._excuse(connection, digest))
+            try:
+                yield note
+            finally:
+                excusing.cancel()
+                await asyncio.gather(excusing, return_exceptions=True)
+                if not note.is_kept:
+                    # What cannot be taken back is found by this very process, which then counts nothing.
+                    await self._clear(connection, digest)
+
+    async def forget(self, digest: bytes) -> None:
+        """Take back a note that was kept; where the database does not do it, the row stays and does no harm.
+
+        Args:
+            digest: SHA-256 of the message.
+        """
+        with contextlib.suppress(DatabaseUnavailable):
+            async with self._connection() as connection:
+                await self._clear(connection, digest)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
+        # Held for the whole time: the pool would close it after a while, and the lock would go with it.
+        try:
+            connection = await self._pool.acquire()
+        except _FAILURES as error:
+            raise _unavailable(error) from error
+        try:
+            yield connection
+        finally:
+            with contextlib.suppress(*_FAILURES):
+                await self._pool.release(connection, timeout=_CLEAR_TIMEOUT_S)
+
+    async def _noted(self, connection: asyncpg.Connection, digest: bytes) -> Note:
+        try:
+            return Note(await connection.fetchval(statement("note_suspect"), digest, self._holder))
+        except _FAILURES as error:
+            raise _unavailable(error) from error
+
+    async def _excuse(self, connection: asyncpg.Connection, digest: bytes) -> None:
+        # A process that gets to do this does not hang, and its message has done it no harm.
+        await asyncio.sleep(_HARMLESS_AFTER_S)
+        await self._clear(connection, digest)
+
+    async def _clear(self, connection: asyncpg.Connection, digest: bytes) -> None:
+        with contextlib.suppress(*_FAILURES):
+            await connection.fetchval(
+                statement("clear_suspect"), digest, self._holder, timeout=_CLEAR_TIMEOUT_S
+            )
+
+
+def _unavailable(error: BaseException) -> DatabaseUnavailable:
+    return DatabaseUnavailable(f"what is handled alone cannot be noted ({type(error).__name__})")
