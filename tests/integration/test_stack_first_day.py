@@ -171,7 +171,7 @@ async def test_prometheus_finds_the_workers_metrics_and_no_label_names_a_custome
     }
     labels = {label for family in own.values() for sample in family.samples for label in sample.labels}
     assert labels <= {"outcome", "queue", "service_type", "reason", "le", "role", "version"}
-    outcomes = {"charged", "overage", "unfunded", "unpriced", "duplicate", "conflict", "dead"}
+    outcomes = {"charged", "overage", "unfunded", "unpriced", "void", "duplicate", "conflict", "dead"}
     assert await label_values(day.stack, "worker", "outcome") == outcomes
     # A service type that nobody knows must not make a series of its own.
     assert await label_values(day.stack, "worker", "service_type") == {*SERVICE_TYPES, "other"}
