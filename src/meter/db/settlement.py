@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from meter.db.attending import attended
 from meter.db.outcomes import LETTERS, DatabaseUnavailable, EventNotSettleable, Outcome, SettledEvent
 from meter.db.rating_data import RatingData
 from meter.db.statements import statement
@@ -68,7 +69,11 @@ class Settlement:
             return []
         try:
             async with self._pool.acquire() as connection:
-                return await self._settle(connection, events)
+                return await attended(self._pool, connection, self._settle(connection, events))
+        except asyncpg.ReadOnlySQLTransactionError as error:
+            # Sessions stay as they began: those that can write again, or lead to who can, are new ones.
+            await self._pool.expire_connections()
+            raise DatabaseUnavailable("the database lets nobody write") from error
         except asyncpg.PostgresError as error:
             if (error.sqlstate or "").startswith(_DATA_EXCEPTION_CLASS):
                 raise EventNotSettleable(
