@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
-import os
 import threading
-import weakref
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from meter.publisher.recorder import CLOSE_SECONDS, Recorder, log
+from meter.publisher.lifetime import CLOSE_SECONDS, SendingLoop, leave_behind
+from meter.publisher.recorder import Recorder, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -120,7 +118,8 @@ class BlockingPublisher(Recorder):
 
     def _live(self, started: Future[_Engine]) -> None:
         try:
-            asyncio.run(self._send_until_stopped(started))
+            with asyncio.Runner(loop_factory=SendingLoop) as runner:
+                runner.run(self._send_until_stopped(started))
         except BaseException as error:
             if started.done():
                 raise
@@ -134,38 +133,15 @@ class BlockingPublisher(Recorder):
         sending.cancel()
         await asyncio.wait({sending})
 
-    _engine: _Engine | None
+    def finish_at_exit(self, timeout: float) -> None:
+        """Called when the interpreter exits; nothing to call by hand."""
+        self.close(timeout)
+
+    _engine: _Engine | None = None
 
     def _begin(self) -> None:
         super()._begin()
         self._starting = threading.Lock()
+        # In a forked child the thread is not there any more.
+        leave_behind(self._engine)
         self._engine = None
-        _living.add(self)
-
-    def begin_in_child(self) -> None:
-        """Called in a child that the process forked; nothing to call by hand."""
-        # In a forked child there is no thread, a lock may be held by nobody, and what was buffered is the
-        # parent's to send.
-        closed = self._outbox.is_closed
-        self._begin()
-        if closed:
-            self._outbox.close()
-
-
-#: Every publisher that may have something to send when the process forks or exits.
-_living: weakref.WeakSet[BlockingPublisher] = weakref.WeakSet()
-
-
-def _close_all() -> None:
-    for publisher in list(_living):
-        publisher.close()
-
-
-def _begin_all_anew() -> None:
-    for publisher in list(_living):
-        publisher.begin_in_child()
-
-
-atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_all_anew)

@@ -36,25 +36,32 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What became of the events so far, all in events; ``recorded == confirmed + buffered`` at any moment."""
+    """What became of the events so far; ``recorded == confirmed + buffered``, but for damage to a spool."""
 
     recorded: int  #: accepted by ``record``
     confirmed: int  #: written by the broker to every queue they belong to
     buffered: int  #: accepted and not yet confirmed
     buffered_bytes: int  #: the encoded size of those
-    dropped: int  #: refused because the buffer was full; the only way to lose an event
+    dropped: int  #: refused because the buffer, or the spool, took no more; the only way to lose an event
     retried: int  #: sent once more, each time counted
     returned: int  #: sent back by a broker that had no queue for them, each time counted
+    spooled: int = 0  #: accepted into the spool: with one, all that were recorded
+    spool_refused: int = 0  #: refused because the spool was full or could not be written
+    spool_adopted: int = 0  #: events of publishers that are gone, taken over; not among ``recorded``
+    spool_adopted_confirmed: int = 0  #: of those, confirmed by the broker
+    spool_torn: int = 0  #: spool files that ended within an event that was never accepted
+    spool_corrupt: int = 0  #: damaged spool files, set aside after what is whole in them was sent
 
 
 class Refused(Enum):
     """Why an event was not accepted."""
 
     FULL = auto()
+    SPOOL = auto()
     CLOSED = auto()
 
 
-class _Awaited(Enum):
+class Awaited(Enum):
     """What the sender sleeps for."""
 
     NOTHING = auto()  # it is awake
@@ -70,7 +77,7 @@ class Outbox:
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._wake = wake
-        self._awaited = _Awaited.FIRST
+        self._awaited = Awaited.FIRST
         self._open: list[bytes] = []
         self._open_left = 0  # events until the open message is full; 0 while there is none
         self._open_bytes = 0
@@ -91,7 +98,7 @@ class Outbox:
     def call_again(self) -> None:
         """Call ``wake`` at the next message, because nobody came this time."""
         with self._lock:
-            self._awaited = _Awaited.FIRST
+            self._awaited = Awaited.FIRST
 
     def add(self, org_id: str, event: bytes) -> Refused | None:
         """Accept an encoded event, from any thread; None when it was accepted."""
@@ -126,16 +133,16 @@ class Outbox:
             nothing at all. In the last two cases ``wake`` is called as soon as that changes.
         """
         with self._lock:
-            self._awaited = _Awaited.NOTHING
+            self._awaited = Awaited.NOTHING
             if not self._sealed and self._open_left:
                 remaining = self._opened_at + LINGER_SECONDS - time.monotonic()
                 if remaining > 0:
-                    self._awaited = _Awaited.SEALED
+                    self._awaited = Awaited.SEALED
                     return remaining
                 self._seal()
             if self._sealed:
                 return self._sealed.popleft()
-            self._awaited = _Awaited.FIRST
+            self._awaited = Awaited.FIRST
             return None
 
     def confirm(self, message: Message) -> None:
@@ -151,6 +158,11 @@ class Outbox:
         with self._lock:
             self._retried += len(message.events)
             self._sealed.appendleft(message)
+
+    def give_all_back(self) -> None:
+        """Whoever took messages is gone without a word: all of them are to be sent again."""
+        with self._lock:
+            self._sealed = deque(message for _, message in sorted(self._unconfirmed.items()))
 
     def note_retry(self, message: Message, *, returned: bool) -> None:
         """Count a message that the broker did not take and that is about to be sent once more."""
@@ -172,6 +184,14 @@ class Outbox:
         """Accept nothing more."""
         with self._lock:
             self._closed = True
+
+    def end(self) -> None:
+        """Let go of what is not confirmed; nothing to do in memory."""
+
+    @property
+    def trouble(self) -> str:
+        """Why events were refused last, for people."""
+        return "the buffer is full"
 
     @property
     def is_closed(self) -> bool:
@@ -209,7 +229,7 @@ class Outbox:
         self._open_key = org_id
         self._open_left = MESSAGE_MAX_EVENTS
         self._opened_at = time.monotonic()
-        return self._wakes(_Awaited.FIRST) or wake
+        return self._wakes(Awaited.FIRST) or wake
 
     def _seal(self) -> bool:
         self._sequence += 1
@@ -219,10 +239,10 @@ class Outbox:
         self._open = []
         self._open_left = 0
         self._open_bytes = 0
-        return self._wakes(_Awaited.FIRST, _Awaited.SEALED)
+        return self._wakes(Awaited.FIRST, Awaited.SEALED)
 
-    def _wakes(self, *events: _Awaited) -> bool:
+    def _wakes(self, *events: Awaited) -> bool:
         if self._awaited not in events:
             return False
-        self._awaited = _Awaited.NOTHING
+        self._awaited = Awaited.NOTHING
         return True

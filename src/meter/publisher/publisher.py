@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
-from meter.publisher.recorder import CLOSE_SECONDS, Recorder
+from meter.publisher.lifetime import CLOSE_SECONDS, SendingLoop, leave_behind
+from meter.publisher.recorder import Recorder
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -81,6 +83,30 @@ class Publisher(Recorder):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    def finish_at_exit(self, timeout: float) -> None:
+        """Called when the interpreter exits; nothing to call by hand."""
+        if self._ended:
+            return
+        if self._sending is not None and (loop := self._sending.get_loop()).is_running():
+            with suppress(TimeoutError):  # its thread is still there, and may be stuck
+                asyncio.run_coroutine_threadsafe(self.close(timeout), loop).result(timeout + 1)
+        elif not self.counters.buffered:
+            self._outbox.close()
+            self._report_end()
+        else:
+            self._leave_loop_behind()
+            self._outbox.give_all_back()
+            with asyncio.Runner(loop_factory=SendingLoop) as runner:
+                runner.run(self.close(timeout))
+
+    def _begin(self) -> None:
+        super()._begin()
+        self._leave_loop_behind()
+
+    def _leave_loop_behind(self) -> None:
+        leave_behind(self._sender, self._sending)
+        self._sender = self._sending = None
 
     def _opened(self) -> Sender:
         if self._sender is None:

@@ -10,13 +10,18 @@ from uuid_utils import uuid7
 
 from meter.errors import ConfigurationError
 from meter.publisher.encoding import Amount, KeySource, OutgoingEvent, UsageFields, encode, judge
+from meter.publisher.lifetime import watch_over
 from meter.publisher.link import CONFIRM_SECONDS, checked_url, place_of
 from meter.publisher.outbox import Counters, Outbox, Refused
 from meter.publisher.sender import Sender
+from meter.publisher.spool_settings import SPOOL_MAX_BYTES, FsyncPolicy, SpoolSettings
 from meter.publisher.throttle import Throttle
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
+
+    from meter.publisher.spool import SpoolOutbox
 
 log = logging.getLogger("meter.publisher")
 
@@ -24,14 +29,12 @@ log = logging.getLogger("meter.publisher")
 BUFFER_MAX_EVENTS = 200_000
 #: Encoded bytes kept while the broker is away; Python needs about half as much again to hold them.
 BUFFER_MAX_BYTES = 64 * 1_048_576
-#: How long closing may take by default, in seconds: orchestrators grant as much before they kill.
-CLOSE_SECONDS = 10.0
 
 
 class Recorder:
     """Accepts usage events from any thread and keeps them until the broker has confirmed them."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - settings, by name
         self,
         url: str,
         *,
@@ -40,6 +43,9 @@ class Recorder:
         max_events: int = BUFFER_MAX_EVENTS,
         max_bytes: int = BUFFER_MAX_BYTES,
         confirm_seconds: float = CONFIRM_SECONDS,
+        spool: str | os.PathLike[str] | None = None,
+        spool_max_bytes: int = SPOOL_MAX_BYTES,
+        spool_fsync: FsyncPolicy | str = FsyncPolicy.EVERY_10_MS,
     ) -> None:
         """Prepare a publisher; nothing is connected yet.
 
@@ -50,13 +56,19 @@ class Recorder:
             max_events: how many unconfirmed events are kept before ``record`` refuses.
             max_bytes: how many encoded bytes of them are kept.
             confirm_seconds: how long the broker may take to confirm before the connection is built anew.
+            spool: a folder on a local disk where accepted events lie until they are confirmed, so that
+                neither the end of the process nor a long absence of the broker loses one. Processes of one
+                user may share it: what one leaves behind another sends. It takes the place of the buffer in
+                memory and of its two bounds.
+            spool_max_bytes: how many bytes the folder may hold before ``record`` refuses.
+            spool_fsync: what a power cut may cost, by ``FsyncPolicy``.
 
         Raises:
-            ConfigurationError: the address, the source or a bound cannot be used.
+            ConfigurationError: the address, the source, the folder or a bound cannot be used.
         """
         if not 1 <= len(source) <= 128:
             raise ConfigurationError("the publisher's source must have 1 to 128 characters")
-        if max_events < 1 or max_bytes < 1 or confirm_seconds <= 0:
+        if min(max_events, max_bytes) < 1 or confirm_seconds <= 0:
             raise ConfigurationError("the publisher's bounds must be positive")
         self._url = checked_url(url)
         self._source = source
@@ -64,6 +76,7 @@ class Recorder:
         self._confirm_seconds = confirm_seconds
         self._max_events = max_events
         self._max_bytes = max_bytes
+        self._spool = SpoolSettings.checked(spool, spool_max_bytes, spool_fsync)
         self._refusal = Throttle()
         self._begin()
 
@@ -103,7 +116,8 @@ class Recorder:
 
         Returns:
             The event's id when it was accepted: it is sent until the broker confirms it. None when it was
-            refused: the buffer is full (counted as dropped) or the publisher is closed; both are logged.
+            refused: the buffer or the spool is full (counted as dropped), or the publisher is closed; both
+            are logged.
 
         Raises:
             InvalidUsageEvent: the arguments break the contract (a ``ValueError``). This is about the call and
@@ -163,9 +177,28 @@ class Recorder:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._source!r} to {place_of(self._url)}>"
 
+    def begin_in_child(self) -> None:
+        """Called in a child that the process forked; nothing to call by hand."""
+        # In a forked child there is no thread, a lock may be held by nobody, and what was buffered is the
+        # parent's to send.
+        closed = self._outbox.is_closed
+        self._begin()
+        if closed:
+            self._outbox.close()
+
+    def finish_at_exit(self, timeout: float) -> None:  # noqa: ARG002 - there is nothing to wait for
+        """Called when the interpreter exits; nothing to call by hand."""
+        self._report_end()
+
     def _begin(self) -> None:
         self._ended = False
-        self._outbox = Outbox(max_events=self._max_events, max_bytes=self._max_bytes, wake=self._wake)
+        self._outbox = self._new_outbox()
+        watch_over(self)
+
+    def _new_outbox(self) -> Outbox | SpoolOutbox:
+        if self._spool is None:
+            return Outbox(max_events=self._max_events, max_bytes=self._max_bytes, wake=self._wake)
+        return self._spool.outbox(self._wake)
 
     def _wake(self) -> None:
         """Told that the first event was accepted while nothing sends yet."""
@@ -180,6 +213,9 @@ class Recorder:
             log.warning("a usage event was refused: the publisher is closed")
             return
         counters = self.counters
+        if refused is Refused.SPOOL:
+            log.error("usage events are being refused, so far %d: %s", counters.dropped, self._outbox.trouble)
+            return
         log.warning(
             "usage events are being dropped: %d events (%d bytes) already wait for the broker at %s, "
             "and the buffer holds no more; dropped so far: %d",
@@ -191,7 +227,17 @@ class Recorder:
 
     def _report_end(self) -> None:
         left, ended, self._ended = self.counters.buffered, self._ended, True
-        if left and not ended:
-            log.error(
-                "the publisher closed with %d usage events that %s never confirmed", left, place_of(self._url)
+        self._outbox.end()
+        if not left or ended:
+            return
+        place = place_of(self._url)
+        if self._spool is None:
+            log.error("the publisher closed with %d usage events that %s never confirmed", left, place)
+        else:
+            log.warning(
+                "the publisher closed with %d usage events that %s has not confirmed; they are kept in %s "
+                "and sent by the next publisher that opens on it",
+                left,
+                place,
+                self._spool.folder,
             )

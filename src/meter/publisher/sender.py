@@ -18,6 +18,8 @@ from meter.publisher.throttle import Throttle
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from meter.publisher.spool import SpoolOutbox
+
 log = logging.getLogger("meter.publisher")
 
 #: Messages on their way at once. A quorum queue confirms after a disk sync of its own batch, so several in
@@ -29,7 +31,7 @@ WINDOW_MESSAGES = 16
 class Sender:
     """Owns the connection and its rebuilding; lives in one event loop."""
 
-    def __init__(self, outbox: Outbox, *, url: str, name: str, confirm_seconds: float) -> None:
+    def __init__(self, outbox: Outbox | SpoolOutbox, *, url: str, name: str, confirm_seconds: float) -> None:
         self._outbox = outbox
         self._url = url
         self._name = name
