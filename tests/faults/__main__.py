@@ -20,7 +20,7 @@ _RESULTS = Path(__file__).resolve().parents[2] / "bench" / "faults.json"
 @click.option("--seed", type=int, help="Draws the same faults as before; a new one where it is absent.")
 @click.option("--rate", default=1_000.0, show_default=True, help="Events a second, of all services.")
 @click.option(
-    "--durable", default=0, show_default=True, help=f"How many of {SERVICES} services have a spool."
+    "--durable", default=2, show_default=True, help=f"How many of {SERVICES} services have a spool."
 )
 @click.option("--brief", is_flag=True, help="No fault lasts longer than a few seconds.")
 @click.option(
@@ -42,8 +42,13 @@ def main(
     columns = (TextColumn("{task.description:<52}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("", total=faults)
+        said = ""
 
         def step(what: str, over: int, counted: int) -> None:
+            nonlocal said
+            if not console.is_terminal and what != said:
+                said = what
+                console.print(f"{over}/{faults} {counted:>9,} events, {what}", highlight=False)
             progress.update(task, completed=over, description=f"{counted:>9,} events, {what}")
 
         report = asyncio.run(run(plan, step))

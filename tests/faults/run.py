@@ -76,7 +76,7 @@ async def run(plan: Plan, step: Callable[[str, int, int], None]) -> Report:
     step("starting the servers", 0, 0)
     async with running_scene(rate=plan.rate, services=SERVICES, durable=plan.durable) as scene:
         counters = Counters(scene)
-        async with _beside(counters.keep()):
+        async with beside(counters.keep()):
             assert await until_settling(scene, now_ms()) is None, (
                 "nothing is settled though nothing is broken"
             )
@@ -85,7 +85,7 @@ async def run(plan: Plan, step: Callable[[str, int, int], None]) -> Report:
                 step("load without faults", plan.faults, events)
                 await asyncio.sleep(_POLL_S)
         step("draining", plan.faults, scene.events)
-        await _drain(scene, counters)
+        await drain(scene, counters)
         return await _judged(scene, plan, recovered, counters, time.monotonic() - began)
 
 
@@ -104,8 +104,13 @@ async def _break_things(scene: Scene, plan: Plan, step: Callable[[str, int, int]
     return recovered
 
 
-async def _drain(scene: Scene, counters: Counters) -> None:
-    """Let services end first, then the queue run empty, then workers end."""
+async def drain(scene: Scene, counters: Counters) -> None:
+    """Let services end first, then the queue run empty, then workers end.
+
+    Args:
+        scene: where nothing is broken any more.
+        counters: asked before workers end.
+    """
     await asyncio.gather(*(service.stop() for service in scene.services))
     deadline = time.monotonic() + _DRAIN_S
     async with connect(scene.operator_url) as connection:
@@ -122,23 +127,25 @@ async def _drain(scene: Scene, counters: Counters) -> None:
         assert left == 0, f"{left} messages were given back by workers that had nothing else to do"
 
 
+async def find_all(scene: Scene) -> Found:
+    """Look everywhere for events, once everything is drained."""
+    return Found(
+        ledger=[each async for each in scene.books.events()],
+        pending=await scene.books.pending_voids(),
+        dead=await _dead_letters(scene),
+        twice=await scene.books.twice(),
+        taken=await scene.books.taken(),
+        wrong_balances=await scene.books.wrong_balances(),
+    )
+
+
 async def _judged(
     scene: Scene, plan: Plan, recovered: list[Recovered], counters: Counters, seconds: float
 ) -> Report:
-    accepted = [key for number in range(SERVICES) for key in read_accepted(scene.accepted(number))]
+    accepted = scene.all_accepted()
     again = sum(len(read_accepted(scene.again(number))) for number in range(SERVICES))
-    dead = await _dead_letters(scene)
-    verdict = judge(
-        accepted,
-        Found(
-            ledger=[each async for each in scene.books.events()],
-            pending=await scene.books.pending_voids(),
-            dead=dead,
-            twice=await scene.books.twice(),
-            taken=await scene.books.taken(),
-            wrong_balances=await scene.books.wrong_balances(),
-        ),
-    )
+    found = await find_all(scene)
+    verdict = judge(accepted, found)
     said = log_lines(scene)
     lines = said.total() - said["dead letter"]
     kept = (*scene.workers, *scene.services)
@@ -152,10 +159,10 @@ async def _judged(
         charged_twice=verdict.charged_twice,
         reconcile_differences=verdict.reconcile_differences,
         recovery_seconds=Recovery(round(statistics.median(took), 2), round(max(took), 2)),
-        duplicates_absorbed=counters.total("meter_events_total/duplicate"),
+        duplicates_absorbed=int(counters.total("meter_events_total/duplicate")),
         duplicates_sent=again,
         valid_dead_letters=verdict.valid_dead_letters,
-        dead_letters=len(dead),
+        dead_letters=len(found.dead),
         log_lines=lines,
         complaints=complaints_of(
             verdict,
@@ -189,7 +196,8 @@ async def _dead_letters(scene: Scene) -> list[UUID]:
 
 
 @asynccontextmanager
-async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+async def beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Do something for as long as the context lasts."""
     task = asyncio.create_task(work)
     try:
         yield

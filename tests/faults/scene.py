@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 from aiormq import connect
-from tests.faults.accepted import count_accepted
+from tests.faults.accepted import count_accepted, read_accepted
 from tests.faults.books import Books
 from tests.faults.kept import GRACE_S, Kept
 from tests.private_servers import throwaway_folder
@@ -32,6 +32,7 @@ from meter.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
+    from uuid import UUID
 
 _ROOT = Path(__file__).resolve().parents[2]
 WORKERS = 2
@@ -75,6 +76,11 @@ class Scene:
         """Where a service notes what it sent once more."""
         return self.folder / f"again-{number}"
 
+    def all_accepted(self) -> list[UUID]:
+        """Everything that services count on."""
+        numbers = range(len(self.services))
+        return [key for number in numbers for key in read_accepted(self.accepted(number))]
+
     @property
     def events(self) -> int:
         """How many events the services count on by now."""
@@ -93,7 +99,7 @@ async def running_scene(*, rate: float, services: int, durable: int) -> AsyncIte
     Args:
         rate: events a second of all services.
         services: how many.
-        durable: how many of them have a spool.
+        durable: how many of them have a spool; they share it, so that one adopts what another left.
     """
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(throwaway_folder())
@@ -174,7 +180,7 @@ def _service(scene: Scene, number: int, rate: float, *, durable: bool) -> Kept:
         "rate": rate,
         "accepted": scene.accepted(number),
         "again": scene.again(number),
-    } | ({"spool": scene.folder / f"spool-{number}"} if durable else {})
+    } | ({"spool": scene.folder / "spool"} if durable else {})
     told = [f"--{name}={argument}" for name, argument in arguments.items()]
     return _kept(scene.folder, f"service-{number}", ["-m", "tests.faults.service", *told], {})
 

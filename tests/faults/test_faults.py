@@ -11,7 +11,7 @@ _SEED = int(os.environ.get("METER_TEST_SEED", "1"))
 
 
 async def test_faults_of_every_part_under_load_lose_nothing_and_charge_nothing_twice() -> None:
-    plan = Plan(seed=_SEED, events=20_000, faults=8, rate=1_000, durable=0, brief=True)
+    plan = Plan(seed=_SEED, events=20_000, faults=8, rate=1_000, durable=2, brief=True)
     report = await run(plan, lambda _what, _over, _events: None)
     assert report.is_clean, report.text()
     assert report.events >= 20_000

@@ -83,9 +83,9 @@ class Counters:
             if worker.starts == run:
                 self._last[worker.name, run] = _samples(answer.text)
 
-    def total(self, sample: str) -> int:
+    def total(self, sample: str) -> float:
         """The sum of a counter over all runs of all workers."""
-        return int(sum(samples.get(sample, 0) for samples in self._last.values()))
+        return float(sum(samples.get(sample, 0) for samples in self._last.values()))
 
 
 def _samples(text: str) -> dict[str, float]:
