@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 #: How long opening a connection may take, in seconds; a half-open network never answers.
 CONNECT_SECONDS = 10.0
 #: What both sides agree on: who is idle says something every half of it. RabbitMQ's own advice is 5 to 20 s.
-HEARTBEAT_SECONDS = 6
+HEARTBEAT_SECONDS = 5
 #: A broker that says nothing for so long, in seconds, is gone, whatever TCP knows: it missed two heartbeats.
 #: The library itself waits for six.
-_SILENCE_SECONDS = HEARTBEAT_SECONDS + 2.0
+_SILENCE_SECONDS = HEARTBEAT_SECONDS + 1.5
 #: A timer that comes so late says that the whole process did nothing.
 _STOOD_STILL_SECONDS = 1.0
 #: How long the good-bye to a healthy broker may take, in seconds.
-_GOODBYE_SECONDS = 1.0
+_GOODBYE_SECONDS = 0.5
 
 
 class BrokerLost(MeterError):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.faults.scene import Scene
 
 _MIB = 1024 * 1024
-#: A process may rise by so much from warm-up to end: allocators keep the room of bursts, and give it back late.
+#: A process may rise by so much from warm-up to end: allocators keep the room of bursts for a while.
 #: Five bytes leaked of each of the 1.8 million events of half an hour would be more.
 MEMORY_GROWTH_BYTES = 8 * _MIB
 #: Connections come and go; one that leaked once a minute would be thirty.
