@@ -15,12 +15,24 @@ _RESULTS = Path(__file__).resolve().parents[2] / "bench" / "faults.json"
 
 
 @click.command(name="faults")
-@click.option("--events", default=1_000_000, show_default=True, help="At least so many.")
-@click.option("--faults", default=200, show_default=True)
-@click.option("--seed", type=int, help="Draws the same faults as before; a new one where it is absent.")
-@click.option("--rate", default=1_000.0, show_default=True, help="Events a second, of all services.")
 @click.option(
-    "--durable", default=2, show_default=True, help=f"How many of {SERVICES} services have a spool."
+    "--events", type=click.IntRange(min=1), default=1_000_000, show_default=True, help="At least so many."
+)
+@click.option("--faults", type=click.IntRange(min=1), default=200, show_default=True)
+@click.option("--seed", type=int, help="Draws the same faults as before; a new one where it is absent.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=1),
+    default=1_000.0,
+    show_default=True,
+    help="Events a second, of all services.",
+)
+@click.option(
+    "--durable",
+    type=click.IntRange(0, SERVICES),
+    default=SERVICES // 2,
+    show_default=True,
+    help=f"How many of {SERVICES} services have a spool.",
 )
 @click.option("--brief", is_flag=True, help="No fault lasts longer than a few seconds.")
 @click.option(

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: How long an orchestrator grants between SIGTERM and SIGKILL.
 GRACE_S = 10.0
+#: A process ends and the next one begins within this on the slowest machine we know.
+_DEADLINE_S = 60.0
 #: Below it nothing is restarted: a process that ends at once would be started without end.
 _RESTART_AFTER_S = 0.1
 
@@ -78,7 +80,7 @@ class Kept:
             await self._keeping
 
     async def _replaced_by(self, end: Callable[[], None]) -> None:
-        async with self._started:
+        async with asyncio.timeout(_DEADLINE_S), self._started:
             before = self.starts
             end()
             await self._started.wait_for(lambda: self.starts > before)

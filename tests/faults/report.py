@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 #: A part that is back is used again within this, in seconds.
 RECOVERY_MAX_S = 10.0
-#: What two workers say about one fault at the most: each loses the broker and the database, says so once a
-#: reason, has them again, and says where it is when it starts or stops.
-LINES_A_FAULT = 20
+#: What two workers say about one fault at the most, on average: each loses the broker or the database, says
+#: so once a reason, and has it again; or one ends and starts.
+LINES_A_FAULT = 8
 
 
 @dataclass(frozen=True)

@@ -125,8 +125,16 @@ async def _measure(
 
 
 @click.command(name="soak")
-@click.option("--minutes", default=30.0, show_default=True, help="How long is measured.")
-@click.option("--rate", default=1_000.0, show_default=True, help="Events a second, of all services.")
+@click.option(
+    "--minutes", type=click.FloatRange(min=0.1), default=30.0, show_default=True, help="How long is measured."
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=1),
+    default=1_000.0,
+    show_default=True,
+    help="Events a second, of all services.",
+)
 def main(minutes: float, rate: float) -> None:
     """Load meter steadily, and see that memory, open files and lag do not grow.
 

@@ -85,7 +85,7 @@ def test_an_event_that_waits_for_what_it_takes_back_is_not_lost() -> None:
 
 def test_slow_recoveries_ended_processes_and_floods_are_complaints() -> None:
     clean = judge(KEYS, ALL_THERE)
-    assert complaints_of(clean, slow=[], unasked=[], log_lines=100, faults=8) == []
+    assert complaints_of(clean, slow=[], unasked=[], log_lines=70, faults=8) == []
     assert complaints_of(clean, slow=["too slow"], unasked=[], log_lines=0, faults=8) == ["too slow"]
     assert complaints_of(clean, slow=[], unasked=["gone"], log_lines=0, faults=8) == ["gone"]
     (flood,) = complaints_of(clean, slow=[], unasked=[], log_lines=10_000, faults=8)
