@@ -62,6 +62,30 @@ class Books:
                 for statement in statements:
                     await connection.execute(f"select {statement}", org_id)
 
+    @asynccontextmanager
+    async def acme_locked(self) -> AsyncIterator[None]:
+        """Hold the pool of an organization whose events are in every batch."""
+        async with self.connection() as connection, connection.transaction():
+            await connection.execute("select from organization_credit_pools where org_id = 'acme' for update")
+            yield
+
+    async def end_sessions_of_workers(self) -> None:
+        """End what workers have open, and whatever is not committed with it."""
+        async with self.connection() as connection:
+            await connection.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where application_name = 'meter worker'"
+            )
+
+    async def waiting_settlements(self) -> int:
+        """How many sessions of workers wait for a lock."""
+        async with self.connection() as connection:
+            count: int = await connection.fetchval(
+                "select count(*) from pg_stat_activity"
+                " where application_name = 'meter worker' and wait_event_type = 'Lock'"
+            )
+        return count
+
     async def services_since(self, milliseconds: int) -> set[int]:
         """Which services have events in the ledger that happened at or after a moment."""
         async with self.connection() as connection:

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from tests.faults.plan import Fault
     from tests.faults.scene import Scene
 
-_WORKERS = "application_name = 'meter worker'"
-_END_SESSIONS = f"select pg_terminate_backend(pid) from pg_stat_activity where {_WORKERS}"
 #: The login of the workers, as ``meter.local.logins`` names it.
 _LOGIN = "local_worker"
 
@@ -28,13 +26,12 @@ async def stopped_at_once(scene: Scene, fault: Fault) -> None:
 
 
 async def sessions_ended(scene: Scene, _fault: Fault) -> None:
-    await _execute(scene, _END_SESSIONS)
+    await scene.books.end_sessions_of_workers()
 
 
 async def row_locked(scene: Scene, fault: Fault) -> None:
     """Somebody holds the pool of an organization that is settled all the time."""
-    async with scene.books.connection() as connection, connection.transaction():
-        await connection.execute("select from organization_credit_pools where org_id = 'acme' for update")
+    async with scene.books.acme_locked():
         await asyncio.sleep(fault.seconds)
 
 
@@ -53,7 +50,7 @@ async def read_only_sessions(scene: Scene, fault: Fault) -> None:
     """Sessions that begin now cannot write for as long as they last, which is longer than the fault."""
     try:
         await _execute(scene, f"alter role {_LOGIN} set default_transaction_read_only = on")
-        await _execute(scene, _END_SESSIONS)
+        await scene.books.end_sessions_of_workers()
         await asyncio.sleep(fault.seconds)
     finally:
         await _execute(scene, f"alter role {_LOGIN} reset default_transaction_read_only")
@@ -63,7 +60,7 @@ async def full_of_connections(scene: Scene, fault: Fault) -> None:
     """Nobody is let in any more, and who was in has to come again."""
     try:
         await _execute(scene, f"alter role {_LOGIN} connection limit 0")
-        await _execute(scene, _END_SESSIONS)
+        await scene.books.end_sessions_of_workers()
         await asyncio.sleep(fault.seconds)
     finally:
         await _execute(scene, f"alter role {_LOGIN} connection limit -1")

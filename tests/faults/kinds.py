@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 FAMILIES: dict[str, dict[str, Act]] = {
     "worker": {
         "worker killed": process_faults.worker_killed,
+        "worker killed while it settles": process_faults.worker_killed_while_it_settles,
         "worker frozen": process_faults.worker_frozen,
         "worker stopped": process_faults.worker_stopped,
     },
