@@ -41,6 +41,15 @@ test-model: install ## hold settlement to its model for 10,000 examples; takes h
 test-mutations: install ## break settlement in each way known and see a test turn red; takes an hour
 	@$(BIN)/python -m tests.mutations $(ARGS)
 
+.PHONY: faults
+faults: install ## break every part under load 200 times and count every event after; takes half an hour
+	@$(BIN)/python -m tests.faults $(ARGS)
+
+MINUTES ?= 30
+.PHONY: soak
+soak: install ## load everything steadily for MINUTES=30; memory, open files and lag must not grow
+	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) $(ARGS)
+
 .PHONY: bench
 bench: install ## measure every line of the performance table; takes minutes and wants the machine for itself
 	@$(BIN)/python -m bench $(ARGS)

@@ -1,4 +1,4 @@
-"""A TCP proxy that can fail the way networks do: cut, refuse, and go silent."""
+"""A TCP proxy that can fail the way networks do: cut, refuse, go silent, be slow, and drop half a frame."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ class TcpProxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._flowing = _set_event()
         self._silenced: list[asyncio.Event] = []
+        self._halving = False
+        #: How long every block is held up, in seconds.
+        self.delay_s = 0.0
+        #: How much of each direction of each connection gets through; all of it when 0.
+        self.bytes_per_second = 0
         self._clients: set[asyncio.StreamWriter] = set()
         self.accepted = asyncio.Condition()
         self.connections = 0
@@ -55,6 +60,20 @@ class TcpProxy:
         silenced.clear()
         self._silenced.append(silenced)
         return silenced
+
+    def stall(self) -> asyncio.Event:
+        """Forward nothing more, on new connections neither, and close nothing: the route is gone for a while.
+
+        Returns:
+            What to set when it is back; what was on its way then arrives.
+        """
+        self._flowing.clear()
+        self._silenced.append(self._flowing)
+        return self._flowing
+
+    def halve(self) -> None:
+        """Forward only half of the next block of any connection, then cut all of them."""
+        self._halving = True
 
     def release(self) -> None:
         """Let every silenced connection end."""
@@ -96,10 +115,27 @@ class TcpProxy:
         with suppress(OSError):
             while block := await reader.read(_BLOCK_BYTES):
                 await flowing.wait()
+                await self._hold_up(len(block))
+                if self._halving:
+                    await self._send_half(block, writer)
+                    return
                 writer.write(block)
                 await writer.drain()
         self._writers.discard(writer)
         writer.close()
+
+    async def _hold_up(self, size: int) -> None:
+        seconds = self.delay_s + (size / self.bytes_per_second if self.bytes_per_second else 0)
+        if seconds:
+            await asyncio.sleep(seconds)
+
+    async def _send_half(self, block: bytes, writer: asyncio.StreamWriter) -> None:
+        self._halving = False
+        # An aborted connection drops what it has not sent: let the half leave first.
+        writer.transport.set_write_buffer_limits(0)
+        writer.write(block[: len(block) // 2])
+        await writer.drain()
+        self.cut()
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import aio_pika
 from aio_pika.abc import ConnectionParameter
@@ -25,8 +25,15 @@ if TYPE_CHECKING:
 
 #: How long opening a connection may take, in seconds; a half-open network never answers.
 CONNECT_SECONDS = 10.0
+#: What both sides agree on: who is idle says something every half of it. RabbitMQ's own advice is 5 to 20 s.
+HEARTBEAT_SECONDS = 5
+#: A broker that says nothing for so long, in seconds, is gone, whatever TCP knows: it missed two heartbeats.
+#: The library itself waits for six.
+_SILENCE_SECONDS = HEARTBEAT_SECONDS + 1.5
+#: A timer that comes so late says that the whole process did nothing.
+_STOOD_STILL_SECONDS = 1.0
 #: How long the good-bye to a healthy broker may take, in seconds.
-_GOODBYE_SECONDS = 1.0
+_GOODBYE_SECONDS = 0.5
 
 
 class BrokerLost(MeterError):
@@ -40,16 +47,14 @@ async def broker_connection(
     url: str,
     *,
     name: str,
-    heartbeat_seconds: int | None = None,
     transport_factory: TransportFactory | None = None,
 ) -> AsyncIterator[AbstractConnection]:
-    """Open a connection for as long as the context lasts.
+    """Open a connection for as long as the context lasts; one on which the broker falls silent is lost.
 
     Args:
         url: ``amqp://`` or ``amqps://``; parameters (``heartbeat``, ``cafile``, …) in its query count before
             what is said here.
         name: what the broker's operators see as the connection's name.
-        heartbeat_seconds: a peer that says nothing for so long may be gone; the broker's wish where None.
         transport_factory: opens the socket; as the library would where None.
 
     Yields:
@@ -59,9 +64,13 @@ async def broker_connection(
         BrokerLost: it could not be opened.
     """
     address = URL(url)
-    if heartbeat_seconds is not None and "heartbeat" not in address.query:
-        address = address.update_query(heartbeat=heartbeat_seconds)
-    transport = _Transport(transport_factory or plain_transport(address))
+    silence: float | None = _SILENCE_SECONDS
+    if "heartbeat" in address.query:
+        # Who asks for heartbeats of their own leaves it to the library to miss them.
+        silence = None
+    else:
+        address = address.update_query(heartbeat=HEARTBEAT_SECONDS)
+    transport = _Transport(transport_factory or plain_transport(address), silence)
     connection = _Connection(
         address, transport_factory=transport, client_properties={"connection_name": name}
     )
@@ -138,17 +147,49 @@ async def _closed(connection: _Connection, transport: _Transport) -> None:
 class _Transport(TransportFactory):
     """Remembers the socket of a connection, so that it can be dropped without a handshake."""
 
-    def __init__(self, factory: TransportFactory) -> None:
+    def __init__(self, factory: TransportFactory, silence_seconds: float | None) -> None:
         self._factory = factory
+        self._silence_seconds = silence_seconds
         self._writer: asyncio.StreamWriter | None = None
 
     async def create(self, url: Any, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader, self._writer = await self._factory.create(url, **kwargs)
-        return reader, self._writer
+        if self._silence_seconds is None:
+            return reader, self._writer
+        # The library only reads from it: all it asks for is there.
+        return cast("asyncio.StreamReader", _Listener(reader, self._silence_seconds)), self._writer
 
     def abort(self) -> None:
         if self._writer is not None:
             self._writer.transport.abort()
+
+
+class _Listener:
+    """What the library reads from; raises once the broker has been silent for too long."""
+
+    def __init__(self, reader: asyncio.StreamReader, silence_seconds: float) -> None:
+        self._reader = reader
+        self._silence_seconds = silence_seconds
+
+    def at_eof(self) -> bool:
+        return self._reader.at_eof()
+
+    async def read(self, n: int = -1) -> bytes:
+        return await self._reader.read(n)
+
+    async def readexactly(self, n: int) -> bytes:
+        loop = asyncio.get_running_loop()
+        while True:
+            deadline = loop.time() + self._silence_seconds
+            try:
+                async with asyncio.timeout_at(deadline):
+                    return await self._reader.readexactly(n)
+            except TimeoutError:
+                # Late itself, this process stood still, and what the broker said meanwhile is yet to be read.
+                if loop.time() - deadline < _STOOD_STILL_SECONDS:
+                    raise ConnectionError(
+                        f"the broker said nothing for {self._silence_seconds:g} s"
+                    ) from None
 
 
 def _as_it_is(value: Any) -> Any:

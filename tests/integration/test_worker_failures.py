@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import aiormq
@@ -223,3 +224,76 @@ async def test_a_worker_without_a_topology_that_may_not_make_one_says_so(
             await declare_topology(connection)
         await worker.says("consuming")
         await until(worker.is_ready, bool)
+
+
+async def test_a_half_open_connection_to_the_database_is_noticed_and_replaced(
+    database: FreshDatabase, broker: Broker, books: Ledger, services: UsageSide
+) -> None:
+    port = database.server.port
+    async with (
+        tcp_proxy("127.0.0.1", port) as proxy,
+        running_worker(database.dsn.replace(f":{port}/", f":{proxy.port}/"), broker.worker_url) as worker,
+    ):
+        await services.publish_batch(body("acme", number) for number in range(10))
+        await books.settled(10)
+        proxy.silence()
+        began = time.monotonic()
+        await services.publish_batch(body("acme", 1_000 + number) for number in range(10))
+        assert await books.settled(20) == {"charged": 20}
+        await until(worker.is_ready, bool)
+        assert time.monotonic() - began < 10
+        assert await worker.stop() < 10
+
+
+async def test_a_lock_held_by_someone_else_is_waited_for_on_the_same_connection(
+    database: FreshDatabase, broker: Broker, books: Ledger, services: UsageSide
+) -> None:
+    async with running_worker(database.dsn, broker.worker_url) as worker:
+        await services.publish_batch(body("acme", number) for number in range(10))
+        await books.settled(10)
+        async with ledger(database.dsn) as other, other.connection.transaction():
+            await other.connection.execute("lock table organization_credit_pools in access exclusive mode")
+            await services.publish_batch(body("acme", 1_000 + number) for number in range(10))
+            # Longer than it takes to give up a connection that is not worked on.
+            waits = "select bool_or(now() - query_start > interval '6 s') from pg_stat_activity"
+            await until(lambda: books.connection.fetchval(f"{waits} where wait_event_type = 'Lock'"), bool)
+        assert await books.settled(20) == {"charged": 20}
+        assert not [line for line in worker.lines if line["event"].startswith("the database")]
+
+
+async def test_a_half_open_connection_to_the_broker_is_noticed_and_replaced(
+    database: FreshDatabase, broker: Broker, books: Ledger, services: UsageSide
+) -> None:
+    port = broker.server.ports["amqp"]
+    async with (
+        tcp_proxy("127.0.0.1", port) as proxy,
+        running_worker(database.dsn, broker.worker_url.replace(f":{port}/", f":{proxy.port}/")) as worker,
+    ):
+        await services.publish_batch(body("acme", number) for number in range(10))
+        await books.settled(10)
+        proxy.silence()
+        began = time.monotonic()
+        await worker.says("consuming", times=2)
+        assert time.monotonic() - began < 10
+        await services.publish_batch(body("acme", 1_000 + number) for number in range(10))
+        # The broker misses heartbeats too, and then delivers again what it sent to the connection of before.
+        assert await books.settled(20) == {"charged": 20}
+        said = [line for line in worker.lines if line["event"] == "not consuming, connecting anew"]
+        assert len(said) == 1
+        assert "the broker said nothing for 6.5 s" in str(said[0]["error_text"])
+        assert await worker.stop() < 10
+
+
+async def test_sessions_that_began_read_only_are_replaced_by_some_that_may_write(
+    database: FreshDatabase, broker: Broker, books: Ledger, services: UsageSide
+) -> None:
+    name = database.name
+    await books.connection.execute(f"alter database {name} set default_transaction_read_only = on")
+    async with running_worker(database.dsn, broker.worker_url) as worker:
+        await services.publish_batch(body("acme", number) for number in range(10))
+        await worker.says("the database does not settle, trying again")
+        await books.connection.execute(f"alter database {name} reset default_transaction_read_only")
+        assert await books.settled(10) == {"charged": 10}
+        await worker.says("the database settles again")
+        assert sum(line["event"].startswith("the database") for line in worker.lines) == 2
+        assert await worker.stop() < 10

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     Dispose = Callable[[Sequence[KeptLetter]], Awaitable[tuple[list[KeptLetter], Exception | None]]]
 
 _CONFIRM_TIMEOUT_S = 30.0
-_HEARTBEAT_S = 20
 #: Letters made sure of at once: of so many a process that is killed leaves a copy at the most.
 _AT_ONCE = 200
 _PERSISTENT = 2
@@ -158,9 +157,7 @@ async def open_retrieval(url: str) -> AsyncIterator[Retrieval]:
         BrokerRefused: its user may not do this, or a queue is missing.
     """
     try:
-        async with broker_connection(
-            url, name="meter dead-letters", heartbeat_seconds=_HEARTBEAT_S
-        ) as connection:
+        async with broker_connection(url, name="meter dead-letters") as connection:
             yield Retrieval(connection)
     except BrokerLost as error:
         raise BrokerLost(f"{error}; what is in {DEAD_QUEUE} stays there; check METER_AMQP_URL") from error

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from meter.consumers.poison import Settling
     from meter.settings import Settings
 
-#: A peer that says nothing for so long may be gone; half of it is how often we say something.
-HEARTBEAT_S = 20
 #: Often enough to scale by, seldom enough to cost nothing.
 _DEPTH_INTERVAL_S = 5.0
 
@@ -117,10 +115,8 @@ async def open_session(
     """
     tap = Tap()
     async with (
-        broker_connection(
-            url, name="meter worker", heartbeat_seconds=HEARTBEAT_S, transport_factory=TappedTransport(tap)
-        ) as delivering,
-        broker_connection(url, name="meter worker control", heartbeat_seconds=HEARTBEAT_S) as control,
+        broker_connection(url, name="meter worker", transport_factory=TappedTransport(tap)) as delivering,
+        broker_connection(url, name="meter worker control") as control,
     ):
         await declare_topology(control)
         letters_channel = await control.channel(publisher_confirms=True, timeout=CONNECT_SECONDS)

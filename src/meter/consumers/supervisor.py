@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from meter.consumers.session import Session
     from meter.settings import Settings
 
-#: The longest wait between two attempts, in seconds.
-_LONGEST_WAIT_S = 10.0
 #: A session that lasted so long was a good one: the next attempt follows at once.
 _STEADY_S = 30.0
 
@@ -69,7 +67,7 @@ class Supervisor:
             stop: set when nothing more is to be consumed.
         """
         loop = asyncio.get_running_loop()
-        backoff = Backoff(longest=_LONGEST_WAIT_S)
+        backoff = Backoff()
         while not stop.is_set():
             began = loop.time()
             try:

@@ -37,9 +37,11 @@ if TYPE_CHECKING:
 #: Orchestrators kill after 10 s by our contract; the rest is for closing connections.
 _DRAIN_S = 7.0
 _CLOSE_S = 1.5
+_LET_GO_S = 0.5
 _LONGEST_WAIT_S = 5.0
-#: Beside those that settle: readiness asks, three kinds of work that is due are done, and a suspect is noted.
-_SPARE_CONNECTIONS = 5
+#: Beside those that settle: one asks about them, one is asked for readiness, one notes suspects, three do what
+#: is due.
+_SPARE_CONNECTIONS = 6
 
 #: Objects made, less those gone again, before Python looks for cycles among the newest. Events by the ten
 #: thousand are held, and none is part of a cycle: at Python's own 700 looking took a tenth of the CPU time.
@@ -85,7 +87,8 @@ async def run_worker(settings: Settings, *, stop: asyncio.Event | None = None) -
             await _consume_until_stopped(supervisor, stopping)
         finally:
             due.cancel()
-            await asyncio.gather(due, return_exceptions=True)
+            # What waits for a database that is gone without a word ends with its connection, closed next.
+            await asyncio.wait((due,), timeout=_LET_GO_S)
         log.info("worker stopped")
 
 

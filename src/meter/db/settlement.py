@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from meter.db.attending import attended
 from meter.db.outcomes import LETTERS, DatabaseUnavailable, EventNotSettleable, Outcome, SettledEvent
 from meter.db.rating_data import RatingData
 from meter.db.statements import statement
@@ -73,13 +74,11 @@ class Settlement:
             return []
         try:
             async with self._pool.acquire() as connection:
-                settled: list[SettledEvent] = []
-                for usage, voids in runs_of_one_kind(events):
-                    if usage:
-                        settled += await self._settle(connection, usage)
-                    if voids:
-                        settled += await settle_voids(connection, voids)
-                return settled
+                return await attended(self._pool, connection, self._settle_runs(connection, events))
+        except asyncpg.ReadOnlySQLTransactionError as error:
+            # Sessions stay as they began: those that can write again, or lead to who can, are new ones.
+            await self._pool.expire_connections()
+            raise DatabaseUnavailable("the database lets nobody write") from error
         except asyncpg.PostgresError as error:
             if (error.sqlstate or "").startswith(_DATA_EXCEPTION_CLASS):
                 raise EventNotSettleable(
@@ -90,6 +89,17 @@ class Settlement:
             ) from error
         except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
             raise DatabaseUnavailable(f"the database does not answer ({type(error).__name__})") from error
+
+    async def _settle_runs(
+        self, connection: asyncpg.Connection, events: Sequence[Event]
+    ) -> list[SettledEvent]:
+        settled: list[SettledEvent] = []
+        for usage, voids in runs_of_one_kind(events):
+            if usage:
+                settled += await self._settle(connection, usage)
+            if voids:
+                settled += await settle_voids(connection, voids)
+        return settled
 
     async def _settle(self, connection: asyncpg.Connection, events: Sequence[Usage]) -> list[SettledEvent]:
         failed = 0

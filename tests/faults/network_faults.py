@@ -1,0 +1,81 @@
+"""What a network does between two parts; here one of our proxies does it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tests.faults.plan import Fault
+    from tests.faults.scene import Scene
+    from tests.tcp_proxy import TcpProxy
+
+_DELAY_S = 0.2
+_BYTES_PER_SECOND = 32_768
+
+
+def between(
+    name: str, proxy_of: Callable[[Scene], TcpProxy]
+) -> dict[str, Callable[[Scene, Fault], Awaitable[None]]]:
+    """Every fault of the network between two parts, by its name."""
+    acts = {
+        "cut": _cut,
+        "away": _away,
+        "stalled": _stalled,
+        "half open": _half_open,
+        "slow to answer": _slow_to_answer,
+        "throttled": _throttled,
+        "cut in a frame": _cut_in_a_frame,
+    }
+
+    def at(act: Callable[[TcpProxy, float], Awaitable[None]]) -> Callable[[Scene, Fault], Awaitable[None]]:
+        return lambda scene, fault: act(proxy_of(scene), fault.seconds)
+
+    return {f"{name} {what}": at(act) for what, act in acts.items()}
+
+
+async def _cut(proxy: TcpProxy, _seconds: float) -> None:
+    proxy.cut()
+
+
+async def _away(proxy: TcpProxy, seconds: float) -> None:
+    await proxy.refuse()
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        await proxy.listen()
+
+
+async def _stalled(proxy: TcpProxy, seconds: float) -> None:
+    flowing = proxy.stall()
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        flowing.set()
+
+
+async def _half_open(proxy: TcpProxy, _seconds: float) -> None:
+    """The connections there are never speak again, new ones do: whoever holds one has to notice."""
+    proxy.silence()
+
+
+async def _slow_to_answer(proxy: TcpProxy, seconds: float) -> None:
+    proxy.delay_s = _DELAY_S
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        proxy.delay_s = 0
+
+
+async def _throttled(proxy: TcpProxy, seconds: float) -> None:
+    proxy.bytes_per_second = _BYTES_PER_SECOND
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        proxy.bytes_per_second = 0
+
+
+async def _cut_in_a_frame(proxy: TcpProxy, _seconds: float) -> None:
+    proxy.halve()

@@ -1,0 +1,203 @@
+"""Where the faults happen: servers of its own, proxies between all parts, processes that are kept."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+from aiormq import connect
+from tests.faults.accepted import count_accepted, read_accepted
+from tests.faults.books import Books
+from tests.faults.kept import GRACE_S, Kept
+from tests.private_servers import throwaway_folder
+from tests.tcp_proxy import TcpProxy, tcp_proxy
+
+from meter.consumers import declare_topology
+from meter.db.migrate import migrate
+from meter.local.child import Command
+from meter.local.logins import make_logins
+from meter.local.machine import LOOPBACK, PortBook
+from meter.local.postgres import PostgresServer
+from meter.local.postgres_binaries import postgres_bin_dir
+from meter.local.rabbitmq import RabbitServer
+from meter.local.rabbitmq_files import OPERATOR, PUBLISHER, WORKER
+from meter.local.rabbitmq_source import find_rabbitmq
+from meter.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from uuid import UUID
+
+_ROOT = Path(__file__).resolve().parents[2]
+WORKERS = 2
+#: What ends by itself within the grace must not be killed for being slow on a busy machine.
+_PATIENCE_S = GRACE_S + 5
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything there is to break.
+
+    Attributes:
+        folder: of everything.
+        postgres: the database server.
+        rabbitmq: the broker.
+        publishing: between services and broker.
+        consuming: between workers and broker.
+        settling: between workers and database.
+        workers: two of them.
+        worker_ports: where each serves its health and metrics.
+        services: by number; the ids of their events bear it.
+        books: the database, looked at directly.
+    """
+
+    folder: Path
+    postgres: PostgresServer
+    rabbitmq: RabbitServer
+    publishing: TcpProxy
+    consuming: TcpProxy
+    settling: TcpProxy
+    workers: list[Kept]
+    worker_ports: list[int]
+    services: list[Kept]
+    books: Books
+
+    def accepted(self, number: int) -> Path:
+        """Where a service notes what it may count on."""
+        return self.folder / f"accepted-{number}"
+
+    def again(self, number: int) -> Path:
+        """Where a service notes what it sent once more."""
+        return self.folder / f"again-{number}"
+
+    def all_accepted(self) -> list[UUID]:
+        """Everything that services count on."""
+        numbers = range(len(self.services))
+        return [key for number in numbers for key in read_accepted(self.accepted(number))]
+
+    @property
+    def events(self) -> int:
+        """How many events the services count on by now."""
+        return sum(count_accepted(self.accepted(number)) for number in range(len(self.services)))
+
+    @property
+    def operator_url(self) -> str:
+        """The broker's address past every proxy, for who may do everything."""
+        return self.rabbitmq.url(OPERATOR)
+
+
+@asynccontextmanager
+async def running_scene(*, rate: float, services: int, durable: int) -> AsyncIterator[Scene]:
+    """Set everything up, and take it down.
+
+    Args:
+        rate: events a second of all services.
+        services: how many.
+        durable: how many of them have a spool; they share it, so that one adopts what another left.
+    """
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(throwaway_folder())
+        cache_dir = load_settings().cache_dir
+        postgres = PostgresServer(folder / "postgres", await postgres_bin_dir(cache_dir))
+        rabbitmq = RabbitServer(
+            folder / "rabbitmq", await find_rabbitmq(cache_dir, lambda _text, _part: None)
+        )
+        stack.push_async_callback(postgres.stop)
+        stack.push_async_callback(rabbitmq.stop)
+        await asyncio.gather(postgres.start(), rabbitmq.start())
+        await migrate(postgres.dsn())
+        books = Books(postgres)
+        await books.set_up()
+        async with connect(rabbitmq.url(OPERATOR)) as connection:
+            await declare_topology(connection)
+        publishing, consuming = [
+            await stack.enter_async_context(tcp_proxy(LOOPBACK, rabbitmq.ports["amqp"])) for _ in range(2)
+        ]
+        settling = await stack.enter_async_context(tcp_proxy(LOOPBACK, postgres.port))
+        names = [f"worker-{number}" for number in range(WORKERS)]
+        ports = PortBook(folder / "worker-ports.json").assign(names)
+        worker_dsn = (await make_logins(postgres.dsn()))["meter_worker"]
+        scene = Scene(
+            folder=folder,
+            postgres=postgres,
+            rabbitmq=rabbitmq,
+            publishing=publishing,
+            consuming=consuming,
+            settling=settling,
+            workers=[
+                _worker(
+                    folder,
+                    name,
+                    ports[name],
+                    worker_dsn.replace(f":{postgres.port}/", f":{settling.port}/"),
+                    _behind(rabbitmq.url(WORKER), rabbitmq, consuming),
+                )
+                for name in names
+            ],
+            worker_ports=list(ports.values()),
+            services=[],
+            books=books,
+        )
+        scene.services.extend(
+            _service(scene, number, rate / services, durable=number < durable) for number in range(services)
+        )
+        for kept in (*scene.workers, *scene.services):
+            stack.push_async_callback(kept.stop)
+            await kept.start()
+        yield scene
+
+
+async def ready_workers(scene: Scene) -> int:
+    """How many workers say that they are ready."""
+    async with httpx.AsyncClient(timeout=3) as client:
+        codes = await asyncio.gather(
+            *(client.get(f"http://{LOOPBACK}:{port}/readyz") for port in scene.worker_ports),
+            return_exceptions=True,
+        )
+    return sum(isinstance(answer, httpx.Response) and answer.status_code == 200 for answer in codes)
+
+
+def _worker(folder: Path, name: str, port: int, dsn: str, url: str) -> Kept:
+    settings = {
+        "METER_DATABASE_URL": dsn,
+        "METER_AMQP_URL": url,
+        "METER_WORKER_PORT": str(port),
+        "METER_LOG_FORMAT": "json",
+    }
+    return _kept(folder, name, ["-m", "meter", "worker"], settings)
+
+
+def _service(scene: Scene, number: int, rate: float, *, durable: bool) -> Kept:
+    arguments = {
+        "url": _behind(scene.rabbitmq.url(PUBLISHER), scene.rabbitmq, scene.publishing),
+        "number": number,
+        "rate": rate,
+        "accepted": scene.accepted(number),
+        "again": scene.again(number),
+    } | ({"spool": scene.folder / "spool"} if durable else {})
+    told = [f"--{name}={argument}" for name, argument in arguments.items()]
+    return _kept(scene.folder, f"service-{number}", ["-m", "tests.faults.service", *told], {})
+
+
+def _behind(url: str, rabbitmq: RabbitServer, proxy: TcpProxy) -> str:
+    return url.replace(f":{rabbitmq.ports['amqp']}/", f":{proxy.port}/")
+
+
+def _kept(folder: Path, name: str, arguments: list[str], settings: Mapping[str, str]) -> Kept:
+    inherited = {key: text for key, text in os.environ.items() if not key.startswith("METER_")}
+    path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
+    return Kept(
+        Command(
+            name=name,
+            folder=folder,
+            arguments=[sys.executable, *arguments],
+            environment=inherited | {"PYTHONPATH": path} | settings,
+            grace_seconds=_PATIENCE_S,
+        )
+    )

@@ -1,0 +1,32 @@
+"""Faults follow from a seed, and every part has its turn."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from tests.faults.kinds import ACTS, KINDS_BY_FAMILY
+from tests.faults.plan import draw
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_seed_draws_the_same_faults_again(seed: int) -> None:
+    assert draw(seed, 60, KINDS_BY_FAMILY, brief=False) == draw(seed, 60, KINDS_BY_FAMILY, brief=False)
+    assert draw(seed, 60, KINDS_BY_FAMILY, brief=False) != draw(seed + 1, 60, KINDS_BY_FAMILY, brief=False)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_eight_faults_are_of_every_family_and_two_hundred_of_every_kind(seed: int) -> None:
+    few = [fault.kind for group in draw(seed, 8, KINDS_BY_FAMILY, brief=True) for fault in group]
+    many = [fault.kind for group in draw(seed, 200, KINDS_BY_FAMILY, brief=False) for fault in group]
+    assert len(few) == 8
+    assert all(set(kinds) & set(few) for kinds in KINDS_BY_FAMILY.values())
+    assert Counter(many).keys() == ACTS.keys()
+
+
+def test_some_faults_happen_together_and_some_last_long_unless_brief() -> None:
+    groups = draw(1, 200, KINDS_BY_FAMILY, brief=False)
+    assert {len(group) for group in groups} == {1, 2}
+    assert max(fault.seconds for group in groups for fault in group) > 10
+    brief = draw(1, 200, KINDS_BY_FAMILY, brief=True)
+    assert max(fault.seconds for group in brief for fault in group) <= 3
