@@ -39,8 +39,8 @@ _DRAIN_S = 7.0
 _CLOSE_S = 1.5
 _LET_GO_S = 0.5
 _LONGEST_WAIT_S = 5.0
-#: Beside those that settle: one asks about them, one is asked for readiness, one notes suspects, three do what
-#: is due.
+#: Beside those that settle: one asks about them, one is asked for readiness, one notes suspects, and three do
+#: what is due.
 _SPARE_CONNECTIONS = 6
 
 #: Objects made, less those gone again, before Python looks for cycles among the newest. Events by the ten
