@@ -138,7 +138,7 @@ async def _closed(connection: _Connection, transport: _Transport) -> None:
     closing = asyncio.ensure_future(connection.close())
     closing.add_done_callback(look_at)
     try:
-        await asyncio.wait({closing}, timeout=_GOODBYE_SECONDS)
+        await asyncio.wait({closing}, timeout=0 if transport.is_silent else _GOODBYE_SECONDS)
     finally:
         transport.abort()
     await asyncio.wait({closing}, timeout=_GOODBYE_SECONDS)
@@ -151,13 +151,20 @@ class _Transport(TransportFactory):
         self._factory = factory
         self._silence_seconds = silence_seconds
         self._writer: asyncio.StreamWriter | None = None
+        self._listener: _Listener | None = None
 
     async def create(self, url: Any, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader, self._writer = await self._factory.create(url, **kwargs)
         if self._silence_seconds is None:
             return reader, self._writer
         # The library only reads from it: all it asks for is there.
-        return cast("asyncio.StreamReader", _Listener(reader, self._silence_seconds)), self._writer
+        self._listener = _Listener(reader, self._silence_seconds)
+        return cast("asyncio.StreamReader", self._listener), self._writer
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether a heartbeat is missing: who does not say even that answers no good-bye."""
+        return self._listener is not None and self._listener.silent_seconds > HEARTBEAT_SECONDS
 
     def abort(self) -> None:
         if self._writer is not None:
@@ -170,6 +177,11 @@ class _Listener:
     def __init__(self, reader: asyncio.StreamReader, silence_seconds: float) -> None:
         self._reader = reader
         self._silence_seconds = silence_seconds
+        self._heard_at = asyncio.get_running_loop().time()
+
+    @property
+    def silent_seconds(self) -> float:
+        return asyncio.get_running_loop().time() - self._heard_at
 
     def at_eof(self) -> bool:
         return self._reader.at_eof()
@@ -183,13 +195,16 @@ class _Listener:
             deadline = loop.time() + self._silence_seconds
             try:
                 async with asyncio.timeout_at(deadline):
-                    return await self._reader.readexactly(n)
+                    heard = await self._reader.readexactly(n)
             except TimeoutError:
                 # Late itself, this process stood still, and what the broker said meanwhile is yet to be read.
                 if loop.time() - deadline < _STOOD_STILL_SECONDS:
                     raise ConnectionError(
                         f"the broker said nothing for {self._silence_seconds:g} s"
                     ) from None
+            else:
+                self._heard_at = loop.time()
+                return heard
 
 
 def _as_it_is(value: Any) -> Any:

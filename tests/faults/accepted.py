@@ -26,9 +26,9 @@ class AcceptedFile:
         if keys:
             os.write(self._file, b"".join(key.bytes for key in keys))
 
-    def last(self, count: int) -> list[UUID]:
-        """The last ids noted, by this process or one before it."""
-        return read_accepted(self._path)[-count:]
+    def some_before_last(self, count: int, last: int) -> list[UUID]:
+        """A few ids noted by this process or one before it, none of the last ones."""
+        return read_accepted(self._path)[:-last][-count:]
 
     def __enter__(self) -> Self:
         return self

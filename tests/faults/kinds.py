@@ -24,6 +24,7 @@ FAMILIES: dict[str, dict[str, Act]] = {
     },
     "publisher": {
         "publisher killed": process_faults.service_killed,
+        "publisher killed before the confirm": process_faults.service_killed_before_the_confirm,
         "publisher frozen": process_faults.service_frozen,
         "publisher stopped": process_faults.service_stopped,
     },

@@ -51,6 +51,17 @@ async def service_killed(scene: Scene, fault: Fault) -> None:
     await _one_of(scene.services, fault).kill()
 
 
+async def service_killed_before_the_confirm(scene: Scene, fault: Fault) -> None:
+    """What it publishes goes nowhere for a while, and it dies before it can send that once more."""
+    flowing = scene.publishing.stall()
+    try:
+        await asyncio.sleep(fault.seconds)
+        await service_killed(scene, fault)
+    finally:
+        scene.publishing.cut()
+        flowing.set()
+
+
 async def service_frozen(scene: Scene, fault: Fault) -> None:
     await _frozen(_one_of(scene.services, fault), fault.seconds)
 

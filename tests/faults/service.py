@@ -24,8 +24,10 @@ _TICK_S = 0.05
 _FLUSH_S = 0.25
 #: Of a hundred events so many are recorded once more, at once or a little later.
 _AGAIN_PERCENT = 2
-#: A service that starts does not know what became of the last events of the one before it, and repeats them.
+#: A service that starts repeats some events of the one before it. Not its last ones: were those lost, nobody
+#: would know.
 _REPEATED_AT_START = 50
+_LAST_LEFT_ALONE = 5_000
 #: Before it ends a service waits so long; what is left then is lost where there is no spool, and not counted.
 _CLOSE_S = 8.0
 
@@ -51,7 +53,7 @@ class Service:
             stop: set when it is time to end.
             durable: whether what ``record`` accepted is on disk.
         """
-        for key in self._accepted.last(_REPEATED_AT_START):
+        for key in self._accepted.some_before_last(_REPEATED_AT_START, _LAST_LEFT_ALONE):
             self._repeat(key)
         loop = asyncio.get_running_loop()
         due, owed = loop.time(), 0.0

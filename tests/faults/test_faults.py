@@ -8,7 +8,7 @@ from tests.faults.run import Plan, run
 
 #: Another one draws other faults: METER_TEST_SEED=7 make test ARGS='-k faults_of'
 #: This one kills a worker, a publisher, the broker and the database.
-_SEED = int(os.environ.get("METER_TEST_SEED", "501"))
+_SEED = int(os.environ.get("METER_TEST_SEED", "31"))
 
 
 async def test_faults_of_every_part_under_load_lose_nothing_and_charge_nothing_twice() -> None:

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from meter.consumers.session import Session
     from meter.settings import Settings
 
-#: A session that lasted so long was a good one: the next attempt follows at once.
-_STEADY_S = 30.0
+#: A session that lasted so long, in seconds, was a good one: the next attempt follows at once. As long as the
+#: longest wait, so that nobody connects more often for it.
+_STEADY_S = 5.0
 
 #: How a broker that goes away shows; anything else is a bug and deserves its traceback.
 _EXPECTED = (MeterError, AMQPError, ChannelInvalidStateError, OSError, TimeoutError, asyncio.CancelledError)
