@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import asyncpg
-from tests.balances import WRONG_BALANCES
 from tests.faults.usage import KNOWN, first_key, service_of
+
+from meter.db.reconciliation import Reconciliation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -108,12 +109,10 @@ class Books:
                 yield row["org_id"], UUID(bytes=row["event_key"].bytes)
 
     async def pending_voids(self) -> set[UUID]:
-        """The events that wait for what they take back; none where the schema has no such table."""
+        """The voids that wait for what they take back."""
         async with self.connection() as connection:
-            if not await connection.fetchval("select to_regclass('pending_voids') is not null"):
-                return set()
-            rows = await connection.fetch("select event_key from pending_voids")
-        return {UUID(bytes=row["event_key"].bytes) for row in rows}
+            rows = await connection.fetch("select void_key from pending_voids")
+        return {UUID(bytes=row["void_key"].bytes) for row in rows}
 
     async def twice(self) -> int:
         """How many events have more than one first entry."""
@@ -133,7 +132,7 @@ class Books:
             )
         return {row["org_id"]: row["taken"] for row in rows}
 
-    async def wrong_balances(self) -> int:
-        """Of how many organizations a balance is not the sum of its rows."""
-        async with self.connection() as connection:
-            return len(await connection.fetch(WRONG_BALANCES, list(KNOWN)))
+    async def differences(self) -> int:
+        """How many balances are not the sum of their rows, as ``meter reconcile`` finds them."""
+        async with asyncpg.create_pool(self._server.dsn(), min_size=1, max_size=1) as pool:
+            return len(await Reconciliation(pool).differences())

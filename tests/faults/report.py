@@ -89,7 +89,7 @@ def complaints_of(
     counts = {
         "events that were counted on are lost": verdict.lost,
         "charges are more or less than the sum of their events": verdict.charged_twice,
-        "organizations have a balance that is not the sum of its rows": verdict.reconcile_differences,
+        "balances are not the sum of their rows": verdict.reconcile_differences,
         "valid events are dead letters": verdict.valid_dead_letters,
         "events are in the ledger of another organization": verdict.misplaced,
     }

@@ -135,7 +135,7 @@ async def find_all(scene: Scene) -> Found:
         dead=await _dead_letters(scene),
         twice=await scene.books.twice(),
         taken=await scene.books.taken(),
-        wrong_balances=await scene.books.wrong_balances(),
+        differences=await scene.books.differences(),
     )
 
 

@@ -24,7 +24,7 @@ class Found:
         dead: those among the dead letters, as often as they are there.
         twice: how many have more than one first entry.
         taken: credits every organization was charged, funded or not.
-        wrong_balances: of how many organizations a balance is not the sum of its rows.
+        differences: balances that are not the sum of their rows, as ``meter reconcile`` counts them.
     """
 
     ledger: Collection[tuple[str, UUID]]
@@ -32,7 +32,7 @@ class Found:
     dead: Collection[UUID]
     twice: int
     taken: Mapping[str, Decimal | int]
-    wrong_balances: int
+    differences: int
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Verdict:
         lost: events that were counted on and are nowhere.
         charged_twice: events with two first entries, and organizations whose charges are not the sum of
             their distinct events.
-        reconcile_differences: organizations of which a balance is not the sum of its rows.
+        reconcile_differences: balances that are not the sum of their rows.
         valid_dead_letters: events of known organizations among the dead letters.
         misplaced: events in the ledger of an organization that is not theirs.
         examples: ids to look into.
@@ -81,7 +81,7 @@ def judge(accepted: Iterable[UUID], found: Found) -> Verdict:
     return Verdict(
         lost=len(lost),
         charged_twice=found.twice + len(wrong_sums),
-        reconcile_differences=found.wrong_balances,
+        reconcile_differences=found.differences,
         valid_dead_letters=len(valid),
         misplaced=len(misplaced),
         examples=examples,

@@ -36,7 +36,7 @@ ALL_THERE = Found(
     dead=DEAD,
     twice=0,
     taken=_charged(SETTLED),
-    wrong_balances=0,
+    differences=0,
 )
 WITHOUT = [key for key in SETTLED if key != VICTIM]
 
@@ -64,7 +64,7 @@ def test_events_in_the_ledger_or_among_the_dead_letters_are_where_they_belong() 
         (replace(ALL_THERE, twice=1), {"charged_twice": 1}),
         (replace(ALL_THERE, taken=_charged([*SETTLED, VICTIM])), {"charged_twice": 1}),
         (replace(ALL_THERE, taken=_charged(WITHOUT)), {"charged_twice": 1}),
-        (replace(ALL_THERE, wrong_balances=2), {"reconcile_differences": 2}),
+        (replace(ALL_THERE, differences=2), {"reconcile_differences": 2}),
         (
             replace(ALL_THERE, ledger=[(UNKNOWN, VICTIM), *((org_of(key), key) for key in WITHOUT)]),
             {"misplaced": 1},
