@@ -8,8 +8,9 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import aiormq
+
 from bench.peers.process import AMQP_URL, answer
-from meter.amqp import broker_connection
 from meter.consumers.topology import USAGE_QUEUE
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ async def measure(count: int) -> dict[str, float]:
     Returns:
         ``seconds`` from the first delivery to the last acknowledgement written.
     """
-    async with broker_connection(os.environ[AMQP_URL], name="bench raw consume") as connection:
+    async with aiormq.connect(os.environ[AMQP_URL]) as connection:
         channel = await connection.channel(publisher_confirms=False)
         await channel.basic_qos(prefetch_count=_PREFETCH)
         done = asyncio.Event()

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 import aio_pika
+import aiormq
 import uvloop
 
 from bench.peers.process import AMQP_URL, say
@@ -76,7 +77,7 @@ async def aio_pika_way(count: Count) -> dict[str, float]:
 
 async def aiormq_way(count: Count) -> dict[str, float]:
     """Take messages from the protocol library below aio-pika."""
-    async with broker_connection(os.environ[AMQP_URL], name="bench") as connection:
+    async with aiormq.connect(os.environ[AMQP_URL]) as connection:
         channel = await connection.channel(publisher_confirms=False)
         await channel.basic_qos(prefetch_count=_PREFETCH)
 

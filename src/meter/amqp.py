@@ -167,21 +167,33 @@ class _Transport(TransportFactory):
         return self._listener is not None and self._listener.silent_seconds > HEARTBEAT_SECONDS
 
     def abort(self) -> None:
+        if self._listener is not None:
+            self._listener.stop()
         if self._writer is not None:
             self._writer.transport.abort()
 
 
 class _Listener:
-    """What the library reads from; raises once the broker has been silent for too long."""
+    """What the library reads from; raises once the broker has been silent for too long.
+
+    One timer looks after all reads: a timeout for each would cost more than the reading.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, silence_seconds: float) -> None:
         self._reader = reader
         self._silence_seconds = silence_seconds
-        self._heard_at = asyncio.get_running_loop().time()
+        self._loop = asyncio.get_running_loop()
+        self._heard_at = self._loop.time()
+        #: Who waits for the broker at the moment, and since when.
+        self._waiting: asyncio.Task[Any] | None = None
+        self._waits_since = 0.0
+        self._gave_up = False
+        self._due = self._heard_at + silence_seconds
+        self._timer = self._loop.call_at(self._due, self._look)
 
     @property
     def silent_seconds(self) -> float:
-        return asyncio.get_running_loop().time() - self._heard_at
+        return self._loop.time() - self._heard_at
 
     def at_eof(self) -> bool:
         return self._reader.at_eof()
@@ -190,21 +202,34 @@ class _Listener:
         return await self._reader.read(n)
 
     async def readexactly(self, n: int) -> bytes:
-        loop = asyncio.get_running_loop()
-        while True:
-            deadline = loop.time() + self._silence_seconds
-            try:
-                async with asyncio.timeout_at(deadline):
-                    heard = await self._reader.readexactly(n)
-            except TimeoutError:
-                # Late itself, this process stood still, and what the broker said meanwhile is yet to be read.
-                if loop.time() - deadline < _STOOD_STILL_SECONDS:
-                    raise ConnectionError(
-                        f"the broker said nothing for {self._silence_seconds:g} s"
-                    ) from None
-            else:
-                self._heard_at = loop.time()
-                return heard
+        self._waits_since = self._loop.time()
+        self._waiting = task = asyncio.current_task()
+        try:
+            heard = await self._reader.readexactly(n)
+        except asyncio.CancelledError:
+            if not self._gave_up or task is None or task.uncancel():
+                raise
+            raise ConnectionError(f"the broker said nothing for {self._silence_seconds:g} s") from None
+        finally:
+            self._waiting = None
+        self._heard_at = self._loop.time()
+        return heard
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        now, late = self._loop.time(), self._loop.time() - self._due
+        since = now if self._waiting is None else self._waits_since
+        if self._waiting is not None and now - since >= self._silence_seconds:
+            if late < _STOOD_STILL_SECONDS:
+                self._gave_up = True
+                self._waiting.cancel()
+                return
+            # Late itself, this process stood still, and what the broker said meanwhile is yet to be read.
+            since = self._waits_since = now
+        self._due = since + self._silence_seconds
+        self._timer = self._loop.call_at(self._due, self._look)
 
 
 def _as_it_is(value: Any) -> Any:
