@@ -118,10 +118,13 @@ async def drain(scene: Scene, counters: Counters) -> None:
         while (await channel.queue_declare(USAGE_QUEUE, passive=True)).message_count:
             assert time.monotonic() < deadline, f"the queue is not empty after {_DRAIN_S:g} s"
             await asyncio.sleep(_POLL_S)
-        # What a worker still holds it settles before it ends; what it could not is in the queue again.
+        # What a worker still holds it settles; what it could not is in the queue again.
         async with httpx.AsyncClient(timeout=2) as client:
-            await asyncio.sleep(1)
             await counters.ask(client)
+            while counters.present("meter_in_flight_events"):
+                assert time.monotonic() < deadline, f"workers still hold events after {_DRAIN_S:g} s"
+                await asyncio.sleep(_POLL_S)
+                await counters.ask(client)
         await asyncio.gather(*(worker.stop() for worker in scene.workers))
         left = (await channel.queue_declare(USAGE_QUEUE, passive=True)).message_count
         assert left == 0, f"{left} messages were given back by workers that had nothing else to do"

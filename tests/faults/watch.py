@@ -83,6 +83,11 @@ class Counters:
             if worker.starts == run:
                 self._last[worker.name, run] = _samples(answer.text)
 
+    def present(self, sample: str) -> float:
+        """The sum of a gauge over the workers as they run now."""
+        running = [(worker.name, worker.starts) for worker in self._scene.workers]
+        return float(sum(self._last.get(run, {}).get(sample, 0) for run in running))
+
     def total(self, sample: str) -> float:
         """The sum of a counter over all runs of all workers."""
         return float(sum(samples.get(sample, 0) for samples in self._last.values()))

@@ -11,7 +11,7 @@ import pytest
 from aiormq import connect
 from tests.kept_dead_letters import Buried, bodies, bury, started, typed
 from tests.malformed import body
-from tests.running_worker import Ledger, UsageSide, ledger, running_worker, until, usage_side
+from tests.running_worker import Ledger, UsageSide, ledger, running_worker, until
 
 from meter.events import CONTENT_TYPE_BATCH
 from meter.local.rabbitmq_files import REPLAYER
@@ -21,12 +21,6 @@ if TYPE_CHECKING:
 
     from aiormq.abc import AbstractChannel
     from tests.private_servers import Broker, FreshDatabase
-
-
-@pytest.fixture
-async def services(broker: Broker) -> AsyncIterator[UsageSide]:
-    async with usage_side(broker.operator_url) as side:
-        yield side
 
 
 @pytest.fixture

@@ -7,10 +7,9 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-import pytest
 from tests.malformed import body
 from tests.private_servers import throwaway_folder
-from tests.running_worker import DEADLINE_S, Ledger, UsageSide, ledger, running_worker, until, usage_side
+from tests.running_worker import DEADLINE_S, Ledger, UsageSide, ledger, running_worker, until
 
 from meter.db.migrate import migrate
 from meter.local.postgres import PostgresServer
@@ -18,8 +17,6 @@ from meter.local.postgres_binaries import postgres_bin_dir
 from meter.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from tests.private_servers import Broker, FreshDatabase
     from tests.running_worker import RunningWorker
 
@@ -37,19 +34,6 @@ HANGING = """
     select pid from pg_stat_activity
     where datname = current_database() and wait_event = 'PgSleep' and query like '%settle_usage%'
 """
-
-
-@pytest.fixture
-async def books(database: FreshDatabase) -> AsyncIterator[Ledger]:
-    async with ledger(database.dsn) as opened:
-        await opened.add_organization()
-        yield opened
-
-
-@pytest.fixture
-async def services(broker: Broker) -> AsyncIterator[UsageSide]:
-    async with usage_side(broker.operator_url) as side:
-        yield side
 
 
 async def _killed_over_the_marker(worker: RunningWorker, books: Ledger) -> None:

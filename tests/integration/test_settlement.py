@@ -16,13 +16,14 @@ from tests.balances import WRONG_BALANCES
 from meter.db.clockwork import Clockwork
 from meter.db.outcomes import DatabaseUnavailable, EventNotSettleable, Outcome
 from meter.db.pool import open_pool
-from meter.db.settlement import Settlement
 from meter.events import Usage, UsageEvent, new_event_id, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tests.private_servers import FreshDatabase
+
+    from meter.db.settlement import Settlement
 
 
 def event(org_id: str = "acme", user_id: str = "alice", service_type: str = "llm", **fields: Any) -> Usage:
@@ -50,13 +51,6 @@ async def owner(database: FreshDatabase) -> AsyncIterator[asyncpg.Connection]:
     await connection.execute("select set_pool_terms('acme', p_allocation_required => false)")
     yield connection
     await connection.close()
-
-
-@pytest.fixture
-async def settlement(database: FreshDatabase) -> AsyncIterator[Settlement]:
-    pool = await open_pool(database.dsn, "meter_worker", max_connections=4)
-    yield Settlement(pool)
-    await pool.close()
 
 
 @pytest.fixture

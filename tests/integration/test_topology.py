@@ -39,6 +39,17 @@ async def test_a_queue_that_would_drop_messages_is_refused_in_one_sentence(
 
 
 async def test_a_topology_that_is_right_is_left_alone_by_everyone(broker: Broker) -> None:
-    for url in (broker.operator_url, broker.operator_url, broker.worker_url):
+    async with aiormq.connect(broker.operator_url) as connection:
+        await declare_topology(connection)
+    first = await _made(broker)
+    for url in (broker.operator_url, broker.worker_url):
         async with aiormq.connect(url) as connection:
             await declare_topology(connection)
+    assert {name for name, _, _ in first} == {"meter.usage", "meter.dead"}
+    assert await _made(broker) == first
+
+
+async def _made(broker: Broker) -> list[tuple[str, str, dict[str, object]]]:
+    """The queues there are, with their types and arguments."""
+    answer = await broker.api.get(f"queues/{broker.vhost}")
+    return [(queue["name"], queue["type"], queue["arguments"]) for queue in answer.raise_for_status().json()]

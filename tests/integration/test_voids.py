@@ -15,7 +15,6 @@ from tests.running_worker import ledger, running_worker, usage_side
 
 from meter.db.corrections import Corrections, VoidedUsage
 from meter.db.pool import open_pool
-from meter.db.settlement import Settlement
 from meter.db.usage_history import LATEST, EntryPosition, UsageFilter, UsageHistory
 from meter.errors import IdentityConflict, InvalidArgument, UnknownOrganization
 from meter.events import CONTENT_TYPE_EVENT, Event, decode_message
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from tests.private_servers import Broker, FreshDatabase
 
     from meter.db.outcomes import SettledEvent
+    from meter.db.settlement import Settlement
 
 NOW = datetime.now(UTC).isoformat()
 
@@ -78,13 +78,6 @@ async def owner(database: FreshDatabase) -> AsyncIterator[asyncpg.Connection]:
     await connection.execute("select set_pool_terms('acme', false, true, 50)")
     yield connection
     await connection.close()
-
-
-@pytest.fixture
-async def settlement(database: FreshDatabase) -> AsyncIterator[Settlement]:
-    pool = await open_pool(database.dsn, "meter_worker", max_connections=4)
-    yield Settlement(pool)
-    await pool.close()
 
 
 @pytest.fixture

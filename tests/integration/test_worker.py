@@ -7,35 +7,20 @@ import ssl
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import pytest
 from pamqp.commands import Basic
 from tests.certificates import self_signed
 from tests.malformed import MALFORMED, body
-from tests.running_worker import Ledger, UsageSide, ledger, running_worker, until, usage_side
+from tests.running_worker import Ledger, UsageSide, running_worker, until
 from tests.tcp_proxy import tcp_proxy
 from yarl import URL
 
 from meter.events import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from pamqp.common import FieldValue
     from tests.private_servers import Broker, FreshDatabase
-
-
-@pytest.fixture
-async def books(database: FreshDatabase) -> AsyncIterator[Ledger]:
-    async with ledger(database.dsn) as opened:
-        await opened.add_organization()
-        yield opened
-
-
-@pytest.fixture
-async def services(broker: Broker) -> AsyncIterator[UsageSide]:
-    async with usage_side(broker.operator_url) as side:
-        yield side
 
 
 async def test_usage_is_charged_once_however_often_it_is_published(

@@ -6,10 +6,9 @@ import time
 from typing import TYPE_CHECKING
 
 import aiormq
-import pytest
 from tests.malformed import body
 from tests.private_servers import throwaway_folder
-from tests.running_worker import Ledger, UsageSide, ledger, running_worker, until, usage_side
+from tests.running_worker import Ledger, UsageSide, ledger, running_worker, until
 from tests.tcp_proxy import tcp_proxy
 
 from meter.consumers import declare_topology
@@ -19,22 +18,7 @@ from meter.local.postgres_binaries import postgres_bin_dir
 from meter.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from tests.private_servers import Broker, FreshDatabase
-
-
-@pytest.fixture
-async def books(database: FreshDatabase) -> AsyncIterator[Ledger]:
-    async with ledger(database.dsn) as opened:
-        await opened.add_organization()
-        yield opened
-
-
-@pytest.fixture
-async def services(broker: Broker) -> AsyncIterator[UsageSide]:
-    async with usage_side(broker.operator_url) as side:
-        yield side
 
 
 async def test_a_killed_worker_loses_nothing_and_charges_nothing_twice(

@@ -1,0 +1,39 @@
+"""Fixtures of the tests that look at a worker from both sides: what services publish, what the books say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.running_worker import Ledger, UsageSide, ledger, usage_side
+
+from meter.db.pool import open_pool
+from meter.db.settlement import Settlement
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.private_servers import Broker, FreshDatabase
+
+
+@pytest.fixture
+async def books(database: FreshDatabase) -> AsyncIterator[Ledger]:
+    """A fresh ledger with an organization that may spend freely."""
+    async with ledger(database.dsn) as opened:
+        await opened.add_organization()
+        yield opened
+
+
+@pytest.fixture
+async def services(broker: Broker) -> AsyncIterator[UsageSide]:
+    """The publishing side of a fresh broker."""
+    async with usage_side(broker.operator_url) as side:
+        yield side
+
+
+@pytest.fixture
+async def settlement(database: FreshDatabase) -> AsyncIterator[Settlement]:
+    """The worker's gateway to a fresh database, with four connections."""
+    pool = await open_pool(database.dsn, "meter_worker", max_connections=4)
+    yield Settlement(pool)
+    await pool.close()
