@@ -4,7 +4,10 @@
 #: the table, the organization, and the beginning of the span.
 WRONG_SUMS = """
 with summed as (
-    select usage.*
+    select usage.*,
+           count(*) over (
+               partition by usage.org_id, user_id, date_trunc('day', occurred_at, 'UTC')
+           ) as entries_of_the_day
     from credit_usage_attribution usage
     join rolled_up_organizations known on known.org_id = usage.org_id and known.is_complete
     where usage.outcome <> 'void'
@@ -30,11 +33,13 @@ expected_by_user as (
     from spanned group by 1, 2, 3, 4
 ),
 expected_of_user as (
-    select org_id, user_id, starts_at, service_type, service_name, outcome, count(*) as entries,
+    select org_id, user_id, span, starts_at, service_type, service_name, outcome, count(*) as entries,
            count(*) filter (where entry = 0) as events,
            coalesce(sum(quantity) filter (where entry = 0), 0) as quantity, sum(credits_used) as credits,
            coalesce(sum(api_cost) filter (where entry = 0), 0) as api_cost
-    from spanned where span = 'day' group by 1, 2, 3, 4, 5, 6
+    from spanned
+    where span = 'day' or span = 'hour' and entries_of_the_day >= busy_day()
+    group by 1, 2, 3, 4, 5, 6, 7
 )
 select 'usage_by_service' as place, org_id, starts_at
 from ((table expected_by_service except table usage_by_service)
@@ -51,3 +56,8 @@ from ((table expected_of_user except table usage_of_user)
 
 #: Sums all that waits, and organizations of any size; one step, to be repeated until it returns null.
 ROLL_UP = "select roll_up_usage('0 seconds', p_enough => 1)"
+
+#: Days of a user with so few entries are summed by hours too, so that a test has some of both kinds.
+FEW_MAKE_A_DAY_BUSY = """
+create or replace function busy_day() returns bigint language sql immutable as 'select {entries}::bigint';
+"""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.read_api import ApiClient, seeded_api
-from tests.rollup import ROLL_UP
+from tests.rollup import FEW_MAKE_A_DAY_BUSY, ROLL_UP
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,13 +24,16 @@ select settle_usage((select json_agg(json_build_object('org_id', 'acme',
     'metadata', '{{}}'::json, 'occurred_at', timestamptz '2026-01-25T22:30:00Z' + n * interval '3 hours')
     order by n) from generate_series(1, 320) as n where n % 5 {part}));
 """
-BEGIN = """
+BEGIN = (
+    FEW_MAKE_A_DAY_BUSY.format(entries=2)
+    + """
 select create_organization('acme');
 select add_organization_member('acme', 'olga', 'owner');
 select add_organization_member('acme', 'user-1', 'member');
 select set_pool_terms('acme', false);
 select add_credits_to_pool('acme', 500);
 """
+)
 TOP_UP = "select add_credits_to_pool('acme', 200);"
 SUM = f"{ROLL_UP}; {ROLL_UP}; do $$ begin assert (select is_complete from rolled_up_organizations); end $$;"
 #: 15 users on 40 days; the pool ends before the usage does, and a top-up then funds some of it.
@@ -163,6 +166,25 @@ async def test_a_members_summary_is_of_the_members_own_usage(api: ApiClient) -> 
     assert mine["top_users"] is None
     assert {**mine, "top_users": of_me["top_users"]} == of_me
     assert Decimal(mine["totals"]["credits"]) == taken(await entries(api, user_id="user-1"))
+
+
+@pytest.mark.parametrize("interval", ["hour", "day"])
+async def test_the_series_of_a_user_has_the_users_entries_in_every_span(
+    api: ApiClient, interval: str
+) -> None:
+    for number in range(15):
+        listed = await entries(api, user_id=f"user-{number}")
+        query = {"user_id": f"user-{number}", "interval": interval, "group_by": "outcome", **PERIOD}
+        summary = (await api.get("/credits/acme/usage", "olga", **query)).json()
+        assert summary["totals"]["events"] == events(listed)
+        for part in summary["series"]:
+            of_part = [item for item in listed if item["outcome"] == part["group"]]
+            starts = [point["start"] for point in part["points"]]
+            for point, end in zip(part["points"], [*starts[1:], "9999"], strict=True):
+                inside = [item for item in of_part if point["start"] <= item["occurred_at"] < end]
+                total = sum((Decimal(item["credits_used"]) for item in inside), Decimal(0))
+                expected = total if part["group"] == "charged" else Decimal(0)
+                assert (point["events"], Decimal(point["credits"])) == (events(inside), expected)
 
 
 async def test_without_a_period_it_is_the_last_thirty_days(api: ApiClient) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
-from tests.rollup import ROLL_UP, WRONG_SUMS
+from tests.rollup import FEW_MAKE_A_DAY_BUSY, ROLL_UP, WRONG_SUMS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ from unnest(array['acme', 'beta', 'gamma']) as id;
 @pytest.fixture
 async def pool(database: FreshDatabase) -> AsyncIterator[asyncpg.Pool]:
     async with asyncpg.create_pool(database.dsn, min_size=0, max_size=8) as opened:
-        await opened.execute(SETUP)
+        await opened.execute(SETUP + FEW_MAKE_A_DAY_BUSY.format(entries=24))
         yield opened
 
 
@@ -115,6 +115,11 @@ async def test_sums_and_queue_are_the_ledger_while_everything_happens_at_once(po
     assert await pool.fetch(WRONG_SUMS) == []
     assert await pool.fetchval("select count(*) from usage_rollup_queue") == 0
     summed = await pool.fetchval("select sum(entries) from usage_by_service where span = 'hour'")
+    busy_days = (
+        "select count(*) filter (where entries >= busy_day()), count(*) from usage_by_user where span = 'day'"
+    )
+    busy, days = await pool.fetchrow(busy_days)
+    assert 0 < busy < days, (busy, days)
     rows = "select count(*) from credit_usage_attribution where "
     assert summed == await pool.fetchval(rows + "outcome <> 'void'") > 500
     assert await pool.fetchval(rows + "entry > 0 and counterpart_key is null") > 0
@@ -188,3 +193,22 @@ async def test_a_purged_organization_leaves_no_sums(pool: asyncpg.Pool) -> None:
         owners = await pool.fetchval(f"select array_agg(distinct org_id order by org_id) from {table}")
         assert owners == ["beta", "gamma"], table
     assert await pool.fetch(WRONG_SUMS) == []
+
+
+@pytest.mark.parametrize(
+    ("events", "seconds", "is_due"), [(6_000, 2, True), (6_000, 0.2, False), (4_000, 2, False)]
+)
+async def test_much_of_one_organization_does_not_wait_while_there_is_time(
+    pool: asyncpg.Pool, events: int, seconds: float, is_due: bool
+) -> None:
+    await pool.execute(
+        "select settle_usage((select json_agg(json_build_object('org_id', 'acme', 'event_id', n::text,"
+        " 'event_key', usage_event_key('s', n::text), 'source', 's', 'user_id', 'ann', 'service_type', 'llm',"
+        " 'quantity', 1, 'credits', 1, 'credits_given', true, 'key_source', 'platform',"
+        " 'key_source_given', false, 'metadata', json_build_object())) from generate_series(1, $1) as n))",
+        events,
+    )
+    await pool.execute(
+        "update usage_rollup_queue set queued_at = clock_timestamp() - $1 * interval '1 second'", seconds
+    )
+    assert (await pool.fetchval("select roll_up_usage()") == events) == is_due

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING
+
+import msgspec
+
+from meter.db.usage_summary import SeriesPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from meter.db.usage_summary import Interval, UsageSums
+    from meter.db.usage_summary import Interval
 
 #: Spans of a series at most; a picture has no more points.
 BUCKETS_MAX = 1_000
 
 _HOURS = {"hour": 1, "day": 24, "week": 7 * 24}
-_NOTHING = {"events": 0, "credits": Decimal(0), "unfunded_credits": Decimal(0)}
+_NOTHING = (0, "0", "0")
 
 
 def bucket_starts(start: datetime, end: datetime, interval: Interval) -> list[datetime] | None:
@@ -40,35 +42,32 @@ def bucket_starts(start: datetime, end: datetime, interval: Interval) -> list[da
     return starts
 
 
-def filled(series: Sequence[UsageSums], starts: Sequence[datetime]) -> list[dict[str, object]]:
+def filled(series: Sequence[SeriesPart], starts: Sequence[datetime]) -> list[dict[str, object]]:
     """Give every span of every part of a series its sums, zeros where nothing happened.
 
     Args:
-        series: the sums of the spans in which something happened; ``name`` is the part.
+        series: the sums of the spans in which something happened.
         starts: where all spans begin.
 
     Returns:
-        The parts in the order they come in; one without a name where there is nothing at all.
+        The parts in the order they come in, their points as JSON; one without a name where there is nothing
+        at all.
     """
-    parts: dict[str | None, dict[datetime, UsageSums]] = defaultdict(dict)
-    for sums in series:
-        if sums.bucket is not None:
-            parts[sums.name][sums.bucket] = sums
     return [
-        {"group": name, "points": [_point(start, buckets.get(start)) for start in starts]}
-        for name, buckets in (parts or {None: {}}).items()
+        {"group": part.name, "points": msgspec.Raw(msgspec.json.encode(_points(part, starts)))}
+        for part in series or (SeriesPart(None, [], [], [], []),)
     ]
 
 
-def _point(start: datetime, sums: UsageSums | None) -> dict[str, object]:
-    if sums is None:
-        return {"start": start, **_NOTHING}
-    return {
-        "start": start,
-        "events": sums.events,
-        "credits": sums.credits,
-        "unfunded_credits": sums.unfunded_credits,
-    }
+def _points(part: SeriesPart, starts: Sequence[datetime]) -> list[dict[str, object]]:
+    sums = dict(
+        zip(part.starts, zip(part.events, part.credits, part.unfunded_credits, strict=True), strict=True)
+    )
+    return [
+        {"start": start, "events": events, "credits": credits, "unfunded_credits": unfunded}
+        for start in starts
+        for events, credits, unfunded in (sums.get(start, _NOTHING),)
+    ]
 
 
 def _truncated(moment: datetime, interval: Interval) -> datetime:

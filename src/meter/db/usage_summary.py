@@ -24,6 +24,9 @@ SERVICES_MAX = 100
 #: Users listed, and parts of a split time series.
 TOP_MAX = 10
 
+#: Columns after the name that are sums; those after them are of the series.
+_SUMS_COLUMNS = 6
+
 #: Sums that the spans of a time series are put together from; a week lies in two months.
 _SERIES_SPANS: dict[Interval, tuple[Span, ...]] = {
     "hour": ("hour",),
@@ -37,14 +40,13 @@ _SERIES_SPANS: dict[Interval, tuple[Span, ...]] = {
 class UsageSums:
     """Sums over all entries, signed; an event is counted by its entry 0, as are quantity and USD cost.
 
-    ``name`` is the outcome, service type, user or part of the series they belong to, ``detail`` the service
-    name, ``bucket`` the beginning of a span of the series. ``credits`` are charged and overage credits, but
-    of an outcome all its credits. ``quantity`` and ``api_cost`` are None for users and the series.
+    ``name`` is the outcome, service type or user they belong to, ``detail`` the service name. ``credits`` are
+    charged and overage credits, but of an outcome all its credits. ``quantity`` and ``api_cost`` are None for
+    users.
     """
 
-    name: str | None
+    name: str
     detail: str | None
-    bucket: datetime | None
     events: int
     quantity: Decimal | None
     credits: Decimal
@@ -53,13 +55,29 @@ class UsageSums:
 
 
 @dataclass(frozen=True, slots=True)
+class SeriesPart:
+    """A part of the time series; None: of all that have no part of their own.
+
+    ``starts`` are the beginnings of the spans in which something happened, in any order; the other lists have
+    the sums of each. There may be ten thousand, so that amounts are text in plain notation: nobody calculates
+    with them.
+    """
+
+    name: str | None
+    starts: list[datetime]
+    events: list[int]
+    credits: list[str]
+    unfunded_credits: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class UsageSummary:
-    """The sums of a period from one snapshot of the ledger. Spans in which nothing happened are absent."""
+    """The sums of a period from one snapshot of the ledger."""
 
     by_outcome: list[UsageSums]
     by_service: list[UsageSums]
     top_users: list[UsageSums]
-    series: list[UsageSums]
+    series: list[SeriesPart]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +115,14 @@ class UsageSummaries:
         Raises:
             MeterError: those of ``meter.db.reading.reading``.
         """
-        parts: dict[str, list[UsageSums]] = {
-            "complete": [],
-            "outcome": [],
-            "service": [],
-            "user": [],
-            "series": [],
-        }
-        for row in await self._rows(question):
-            part, *sums = row.values()
-            parts[part].append(UsageSums(*sums))
-        return UsageSummary(parts["outcome"], parts["service"], parts["user"], parts["series"])
+        sums: dict[str, list[UsageSums]] = {"complete": [], "outcome": [], "service": [], "user": []}
+        series: list[SeriesPart] = []
+        for part, name, *values in await self._rows(question):
+            if part == "series":
+                series.append(SeriesPart(name, *values[_SUMS_COLUMNS:]))
+            else:
+                sums[part].append(UsageSums(name, *values[:_SUMS_COLUMNS]))
+        return UsageSummary(sums["outcome"], sums["service"], sums["user"], series)
 
     async def _rows(self, question: SummaryQuestion) -> list[asyncpg.Record]:
         with reading():
@@ -150,13 +165,13 @@ class UsageSummaries:
                 TOP_MAX,
             )
             return rows
-        if question.interval == "hour":
-            return []
-        covered = cover(question.start, question.end, ("day",), now=now)
+        spans: tuple[Span, ...] = ("hour",) if question.interval == "hour" else ("hour", "day")
+        covered = cover(question.start, question.end, spans, now=now)
         rows = await self._pool.fetch(
             statement("read_rolled_up_usage_of_user"),
             question.org_id,
             question.user_id,
+            [piece.span for piece in covered.sums],
             *_columns(covered.sums),
             *_edges(covered.ledger),
             covered.start,

@@ -26,7 +26,7 @@ grant select on organizations, organization_members, organization_subscriptions,
     credit_usage_by_service to meter_reader;
 grant execute on function has_sufficient_credits(varchar, varchar, numeric) to meter_reader;
 grant select on rolled_up_organizations, usage_by_service, usage_by_user, usage_of_user to meter_reader;
-grant execute on function queued_usage(varchar), latest_usage_like(varchar, varchar, usage_outcome, timestamptz)
+grant execute on function queued_usage(varchar), busy_day(), latest_usage_like(varchar, varchar, usage_outcome, timestamptz)
     to meter_reader;
 
 -- The control plane makes the few writes that people make.

@@ -89,16 +89,60 @@ as $$
         set entries = sums.entries + excluded.entries, events = sums.events + excluded.events,
             credits = sums.credits + excluded.credits,
             unfunded_credits = sums.unfunded_credits + excluded.unfunded_credits
+        returning org_id, span, starts_at, user_id, entries
+    ),
+    -- Days of users that are busy now, with how many entries they had before.
+    busy as materialized (
+        select by_user.org_id, by_user.user_id, by_user.starts_at, by_user.entries - added.entries as before
+        from by_user
+        join (
+            select org_id, user_id, date_bin('1 day', hour, '2000-01-03Z') as starts_at, sum(entries) as entries
+            from base
+            group by 1, 2, 3
+        ) as added
+          on added.org_id = by_user.org_id and added.user_id = by_user.user_id and added.starts_at = by_user.starts_at
+        where by_user.span = 'day' and by_user.entries >= busy_day()
+    ),
+    of_hour as (
+        select base.org_id, base.user_id, base.hour, base.service_type, base.service_name, base.outcome, base.entries,
+               base.events, base.quantity, base.credits, base.api_cost
+        from busy
+        join base on base.org_id = busy.org_id and base.user_id = busy.user_id
+                     and date_bin('1 day', base.hour, '2000-01-03Z') = busy.starts_at
+        where busy.before = 0 or busy.before >= busy_day()
+        union all
+        -- Busy from now on: the day so far, this included.
+        select usage.org_id, usage.user_id, date_bin('1 hour', usage.occurred_at, '2000-01-03Z'), usage.service_type,
+               usage.service_name, usage.outcome, 1, (usage.entry = 0)::integer,
+               case when usage.entry = 0 then usage.quantity else 0 end, usage.credits_used,
+               case when usage.entry = 0 and usage.api_cost is not null then usage.api_cost else 0 end
+        from busy
+        join credit_usage_attribution usage
+          on usage.org_id = busy.org_id and usage.user_id = busy.user_id and usage.occurred_at >= busy.starts_at
+             and usage.occurred_at < busy.starts_at + interval '1 day'
+        where busy.before > 0 and busy.before < busy_day()
+          and not exists (
+              select from queued_usage_of_all() as queued
+              where queued.org_id = usage.org_id and queued.key = usage.event_key and queued.entry = usage.entry
+          )
     )
     insert into usage_of_user as sums (
-        org_id, user_id, starts_at, service_type, service_name, outcome, entries, events, quantity, credits, api_cost
+        org_id, user_id, span, starts_at, service_type, service_name, outcome, entries, events, quantity, credits, api_cost
     )
-    select org_id, user_id, date_bin('1 day', hour, '2000-01-03Z') as starts_at, service_type, service_name, outcome,
-           sum(entries), sum(events), sum(quantity), sum(credits), sum(api_cost)
-    from base
-    group by org_id, user_id, starts_at, service_type, service_name, outcome
-    order by org_id, user_id, starts_at, service_type, service_name, outcome
-    on conflict (org_id, user_id, starts_at, service_type, service_name, outcome) do update
+    select org_id, user_id, span, starts_at, service_type, service_name, outcome, sum(entries), sum(events), sum(quantity),
+           sum(credits), sum(api_cost)
+    from (
+        select org_id, user_id, 'day'::usage_span as span, date_bin('1 day', hour, '2000-01-03Z') as starts_at, service_type,
+               service_name, outcome, entries, events, quantity, credits, api_cost
+        from base
+        union all
+        select org_id, user_id, 'hour', hour, service_type, service_name, outcome, entries, events, quantity, credits,
+               api_cost
+        from of_hour
+    ) as spanned
+    group by org_id, user_id, span, starts_at, service_type, service_name, outcome
+    order by org_id, user_id, span, starts_at, service_type, service_name, outcome
+    on conflict (org_id, user_id, span, starts_at, service_type, service_name, outcome) do update
     set entries = sums.entries + excluded.entries, events = sums.events + excluded.events,
         quantity = sums.quantity + excluded.quantity, credits = sums.credits + excluded.credits,
         api_cost = sums.api_cost + excluded.api_cost
@@ -110,3 +154,9 @@ language sql immutable
 as $$
     values ('hour'::usage_span, interval '1 hour', 60), ('day', interval '1 day', 3600), ('week', interval '7 days', 86400)
 $$;
+
+-- Entries from which on a user's day is summed by hours too: fewer are added up in a moment, and fall into hours of their
+-- own.
+create or replace function busy_day() returns bigint
+language sql immutable
+as 'select 500::bigint';

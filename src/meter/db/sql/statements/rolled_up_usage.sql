@@ -35,12 +35,15 @@ entries as (
       on usage.org_id = $1 and usage.event_key = moved.key and usage.entry = moved.entry
          and usage.occurred_at >= $16 and usage.occurred_at < $17
 ),
+-- Added up once, since three sums are made of it.
 unsummed as materialized (
     select sign, date_bin('1 hour', occurred_at, '2000-01-03Z') as starts_at, service_type, service_name, outcome, user_id,
-           1 as entries, (entry = 0)::integer as events, case when entry = 0 then quantity else 0 end as quantity,
-           credits_used as credits, case when entry = 0 and api_cost is not null then api_cost else 0 end as api_cost
+           count(*) as entries, count(*) filter (where entry = 0) as events,
+           coalesce(sum(quantity) filter (where entry = 0), 0) as quantity, sum(credits_used) as credits,
+           coalesce(sum(api_cost) filter (where entry = 0), 0) as api_cost
     from entries
     where outcome <> 'void'
+    group by 1, 2, 3, 4, 5, 6
 ),
 kinds as materialized (
     select service_type, service_name, outcome, sum(sign * entries) as entries, sum(sign * events)::bigint as events,
@@ -169,67 +172,108 @@ named_splits as (
 ),
 series as (
     select bucket, case when split in (select split from named_splits) then split end as split,
-           sum(entries) as entries, sum(events) as events, sum(credits) as credits, sum(unfunded_credits) as unfunded_credits
+           sum(events)::bigint as events, sum(credits) as credits, sum(unfunded_credits) as unfunded_credits
     from timed
+    where $19 is distinct from 'user_id'
     group by 1, 2
     union all
-    select bucket, split, entries, events, credits, unfunded_credits from timed_users
+    select bucket, split, events::bigint, credits, unfunded_credits from timed_users
     union all
     -- Everyone's less theirs is that of the others.
-    select bucket, null, -entries, -events, -credits, -unfunded_credits from timed_users
+    select everyone.bucket, null, (everyone.events - coalesce(named.events, 0))::bigint,
+           everyone.credits - coalesce(named.credits, 0), everyone.unfunded_credits - coalesce(named.unfunded_credits, 0)
+    from timed everyone
+    left join (
+        select bucket, sum(entries) as entries, sum(events) as events, sum(credits) as credits,
+               sum(unfunded_credits) as unfunded_credits
+        from timed_users
+        group by bucket
+    ) as named on named.bucket = everyone.bucket
+    where $19 = 'user_id' and everyone.entries > coalesce(named.entries, 0)
 )
-select 'complete' as part, null as name, null as detail, null::timestamptz as bucket, 0 as events, 0::numeric as quantity,
-       0::numeric as credits, 0::numeric as unfunded_credits, 0::numeric as api_cost
+select 'complete' as part, null as name, null as detail, 0 as events, 0::numeric as quantity, 0::numeric as credits,
+       0::numeric as unfunded_credits, 0::numeric as api_cost, null::timestamptz[] as starts, null::bigint[] as events_each,
+       null::text[] as credits_each, null::text[] as unfunded_credits_each
 from complete
 union all
-select 'outcome', outcome::text, null, null, sum(events)::bigint, sum(quantity), sum(credits),
-       coalesce(sum(credits) filter (where outcome = 'unfunded'), 0), sum(api_cost)
+select 'outcome', outcome::text, null, sum(events)::bigint, sum(quantity), sum(credits),
+       coalesce(sum(credits) filter (where outcome = 'unfunded'), 0), sum(api_cost), null, null, null, null
 from kinds group by outcome
 union all
-(select 'service', service_type, service_name, null, events, quantity, credits, unfunded_credits, api_cost
+(select 'service', service_type, service_name, events, quantity, credits, unfunded_credits, api_cost, null, null, null, null
  from services order by credits desc, events desc, service_type, service_name limit $20)
 union all
-(select 'user', user_id, null, null, events, null, credits, unfunded_credits, null
+(select 'user', user_id, null, events, null, credits, unfunded_credits, null, null, null, null, null
  from users order by credits desc, events desc, user_id)
 union all
-(select 'series', split, null, bucket, sum(events)::bigint, null, sum(credits), sum(unfunded_credits), null
- from series group by bucket, split having sum(entries) > 0 order by split nulls last, bucket);
+(select 'series', split, null, null, null, null, null, null, array_agg(bucket), array_agg(events),
+        array_agg(trim_scale(credits)::text), array_agg(trim_scale(unfunded_credits)::text)
+ from series group by split order by split nulls last);
 
 -- name: read_rolled_up_usage_of_user
--- Of one user; spans are days. $1 organization; $2 user; $3, $4, $5 beginnings and ends of spans and 1 or -1; $6, $7, $8
--- and $9, $10, $11 moments (and 1 or -1) between which the ledger itself is read; $12 and $13 what the spans cover in all;
--- $14 day, week or month; $15 outcome, service_type, user_id or null; $16 services at most; $17 parts of the time series
--- at most.
+-- Of one user. $1 organization; $2 user; $3, $4, $5, $6 spans of the sums: hours and days, their beginnings and ends, and 1
+-- or -1; $7, $8, $9 and $10, $11, $12 moments (and 1 or -1) between which the ledger itself is read; $13 and $14 what the
+-- spans cover in all; $15 hour, day, week or month; $16 outcome, service_type, user_id or null; $17 services at most; $18
+-- parts of the time series at most.
 with complete as materialized (
     select from rolled_up_organizations where org_id = $1 and is_complete
 ),
+-- Pieces of hours, taken apart into days, and whether there are sums of their hours.
+days as materialized (
+    select piece.sign, greatest(piece.starts_at, day.starts_at) as starts_at,
+           least(piece.ends_at, day.starts_at + interval '1 day') as ends_at,
+           exists (
+               select from usage_by_user known
+               where known.org_id = $1 and known.span = 'day' and known.starts_at = day.starts_at and known.user_id = $2
+                 and known.entries >= busy_day()
+           ) as is_busy
+    from unnest($3::text[], $4::timestamptz[], $5::timestamptz[], $6::integer[]) as piece (span, starts_at, ends_at, sign)
+    cross join complete
+    cross join generate_series(
+        date_bin('1 day', piece.starts_at, '2000-01-03Z'), piece.ends_at - interval '1 hour', interval '1 day'
+    ) as day (starts_at)
+    where piece.span = 'hour'
+),
+queued as materialized (
+    select key, entry from complete cross join queued_usage($1)
+),
 entries as (
-    select $8::integer as sign, usage.*
+    select $9::integer as sign, usage.*
     from complete
     join credit_usage_attribution usage
-      on usage.org_id = $1 and usage.user_id = $2 and usage.occurred_at >= $6 and usage.occurred_at < $7
+      on usage.org_id = $1 and usage.user_id = $2 and usage.occurred_at >= $7 and usage.occurred_at < $8
     union all
-    select $11::integer, usage.*
+    select $12::integer, usage.*
     from complete
     join credit_usage_attribution usage
-      on usage.org_id = $1 and usage.user_id = $2 and usage.occurred_at >= $9 and usage.occurred_at < $10
+      on usage.org_id = $1 and usage.user_id = $2 and usage.occurred_at >= $10 and usage.occurred_at < $11
     union all
     select 1, usage.*
     from complete
     join credit_usage_attribution usage
       on usage.org_id = $1 and usage.entry = 0
-         and usage.event_key = any (array(select key from queued_usage($1) where entry = 0))
-         and usage.user_id = $2 and usage.occurred_at >= $12 and usage.occurred_at < $13
+         and usage.event_key = any (array(select key from queued where entry = 0))
+         and usage.user_id = $2 and usage.occurred_at >= $13 and usage.occurred_at < $14
     union all
     select 1, usage.*
-    from complete
-    cross join (select key, entry from queued_usage($1) where entry <> 0) as moved
+    from (select key, entry from queued where entry <> 0) as moved
     join credit_usage_attribution usage
       on usage.org_id = $1 and usage.event_key = moved.key and usage.entry = moved.entry
-         and usage.user_id = $2 and usage.occurred_at >= $12 and usage.occurred_at < $13
+         and usage.user_id = $2 and usage.occurred_at >= $13 and usage.occurred_at < $14
+    union all
+    -- In place of sums, so without what is queued.
+    select days.sign, usage.*
+    from days
+    cross join lateral (
+        select * from credit_usage_attribution entry
+        where entry.org_id = $1 and entry.user_id = $2
+          and entry.occurred_at >= days.starts_at and entry.occurred_at < days.ends_at
+        offset 0
+    ) as usage
+    where not days.is_busy and (usage.event_key, usage.entry) not in (select key, entry from queued)
 ),
 sums as materialized (
-    select date_trunc($14, starts_at, 'UTC') as bucket, service_type, service_name, outcome,
+    select date_trunc($15, starts_at, 'UTC') as bucket, service_type, service_name, outcome,
            sum(sign * entries) as entries, sum(sign * events) as events, sum(sign * quantity) as quantity,
            sum(sign * credits) as all_credits,
            coalesce(sum(sign * credits) filter (where outcome in ('charged', 'overage')), 0) as credits,
@@ -238,16 +282,23 @@ sums as materialized (
     from (
         select piece.sign, sums.starts_at, sums.service_type, sums.service_name, sums.outcome, sums.entries, sums.events,
                sums.quantity, sums.credits, sums.api_cost
-        from unnest($3::timestamptz[], $4::timestamptz[], $5::integer[]) as piece (starts_at, ends_at, sign)
-        cross join complete
+        from (
+            select span, starts_at, ends_at, sign
+            from unnest($3::text[], $4::timestamptz[], $5::timestamptz[], $6::integer[])
+                 as given (span, starts_at, ends_at, sign)
+            cross join complete
+            where span <> 'hour'
+            union all
+            select 'hour', starts_at, ends_at, sign from days where is_busy
+        ) as piece
         cross join lateral (
             select * from usage_of_user sums
-            where sums.org_id = $1 and sums.user_id = $2
+            where sums.org_id = $1 and sums.user_id = $2 and sums.span = piece.span::usage_span
               and sums.starts_at >= piece.starts_at and sums.starts_at < piece.ends_at
             offset 0
         ) as sums
         union all
-        select sign, date_bin('1 day', occurred_at, '2000-01-03Z'), service_type, service_name, outcome, count(*),
+        select sign, date_bin('1 hour', occurred_at, '2000-01-03Z'), service_type, service_name, outcome, count(*),
                count(*) filter (where entry = 0), coalesce(sum(quantity) filter (where entry = 0), 0), sum(credits_used),
                coalesce(sum(api_cost) filter (where entry = 0), 0)
         from entries
@@ -257,7 +308,7 @@ sums as materialized (
     having sum(sign * entries) > 0
 ),
 timed as materialized (
-    select bucket, case $15::text when 'outcome' then outcome::text when 'service_type' then service_type
+    select bucket, case $16::text when 'outcome' then outcome::text when 'service_type' then service_type
                                   when 'user_id' then $2 end as split,
            sum(events) as events, sum(credits) as credits, sum(unfunded_credits) as unfunded_credits
     from sums
@@ -269,24 +320,30 @@ named_splits as (
     where split is not null
     group by split
     order by sum(credits) desc, sum(events) desc, split
-    limit $17
+    limit $18
 )
-select 'complete' as part, null as name, null as detail, null::timestamptz as bucket, 0 as events, 0::numeric as quantity,
-       0::numeric as credits, 0::numeric as unfunded_credits, 0::numeric as api_cost
+select 'complete' as part, null as name, null as detail, 0 as events, 0::numeric as quantity, 0::numeric as credits,
+       0::numeric as unfunded_credits, 0::numeric as api_cost, null::timestamptz[] as starts, null::bigint[] as events_each,
+       null::text[] as credits_each, null::text[] as unfunded_credits_each
 from complete
 union all
-select 'outcome', outcome::text, null, null, sum(events)::bigint, sum(quantity), sum(all_credits), sum(unfunded_credits),
-       sum(api_cost)
+select 'outcome', outcome::text, null, sum(events)::bigint, sum(quantity), sum(all_credits), sum(unfunded_credits),
+       sum(api_cost), null, null, null, null
 from sums group by outcome
 union all
-(select 'service', service_type, service_name, null, sum(events)::bigint, sum(quantity), sum(credits), sum(unfunded_credits),
-        sum(api_cost)
+(select 'service', service_type, service_name, sum(events)::bigint, sum(quantity), sum(credits), sum(unfunded_credits),
+        sum(api_cost), null, null, null, null
  from sums group by service_type, service_name
- order by sum(credits) desc, sum(events) desc, service_type, service_name limit $16)
+ order by sum(credits) desc, sum(events) desc, service_type, service_name limit $17)
 union all
-select 'user', $2, null, null, sum(events)::bigint, null, sum(credits), sum(unfunded_credits), null
+select 'user', $2, null, sum(events)::bigint, null, sum(credits), sum(unfunded_credits), null, null, null, null, null
 from sums having count(*) > 0
 union all
-(select 'series', case when split in (select split from named_splits) then split end, null, bucket,
-        sum(events)::bigint, null, sum(credits), sum(unfunded_credits), null
- from timed group by 2, bucket order by 2 nulls last, bucket);
+(select 'series', split, null, null, null, null, null, null, array_agg(bucket), array_agg(events),
+        array_agg(trim_scale(credits)::text), array_agg(trim_scale(unfunded_credits)::text)
+ from (
+     select bucket, case when split in (select split from named_splits) then split end as split,
+            sum(events)::bigint as events, sum(credits) as credits, sum(unfunded_credits) as unfunded_credits
+     from timed group by 1, 2
+ ) as series
+ group by split order by split nulls last);
