@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,6 @@ from bench.databases import SQL, execute
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-#: How often new rows are added to the sums while settlement runs; by itself the worker does it less often.
-_EVERY_SECONDS = 1.0
 #: Between two looks whether another transaction, that has to end first, has ended.
 _AGAIN_SECONDS = 0.1
 _ROLL_UP = "select roll_up_usage('0 seconds')"
@@ -39,22 +38,28 @@ async def catch_up(dsn: str) -> None:
         await connection.close()
 
 
-@asynccontextmanager
-async def kept_up(dsn: str) -> AsyncIterator[None]:
-    """Add up every second while the context lasts, beside what the worker does itself."""
+async def queued(dsn: str) -> int:
+    """Count the ledger rows that the sums do not hold yet."""
     connection = await asyncpg.connect(dsn)
-
-    async def keep_up() -> None:
-        while True:
-            await asyncio.sleep(_EVERY_SECONDS)
-            await connection.fetchval(_ROLL_UP)
-
-    keeping_up = asyncio.create_task(keep_up())
     try:
-        yield
+        rows: int = await connection.fetchval((SQL / "rollup_queued.sql").read_text())
+        return rows
     finally:
-        keeping_up.cancel()
-        await asyncio.wait([keeping_up])
+        await connection.close()
+
+
+async def step(dsn: str) -> tuple[int, float]:
+    """Add up what is in the queue, as much as a worker does at once.
+
+    Returns:
+        How many ledger rows that were, and the seconds it took.
+    """
+    connection = await asyncpg.connect(dsn)
+    try:
+        began = time.perf_counter()
+        rows = await connection.fetchval(_ROLL_UP)
+        return rows or 0, time.perf_counter() - began
+    finally:
         await connection.close()
 
 

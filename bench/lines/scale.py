@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,15 @@ from bench.rounds import Ratio, Rounds, Run
 from bench.workload import usages
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from bench.drain import Beside, Drain
     from bench.figures import Figure
     from bench.measuring import Bench
     from bench.messages import Message
 
 _EMPTY, _LONG = "no rows present", "20 million rows present"
-_SUMMED, _UNSUMMED = "drain, usage summed to the end", "drain without sums"
+_SUMMED, _UNSUMMED = "drain, as much summed as settled", "drain without sums"
 _FEW, _MANY = "1,000 organizations", "100,000 organizations"
 #: On the long ledger, of which the larger organizations are summed.
 _ON_LONG = (
@@ -53,26 +57,43 @@ class _Runs:
 
     async def long(self) -> float:
         await self.bench.stack.databases.checkpoint()
-        return await self.bench.charged(self._dsn, self._new())
+        return await self.bench.charged(self._dsn, self._new(self.bench.size.batch_events))
 
     async def summed(self) -> float:
-        """The clock goes on until the sums have everything, and they are kept up all the while."""
-        await self.bench.stack.databases.checkpoint()
-        drained = await self.bench.drained(self._dsn, self._new(), beside=lambda _: rollup.kept_up(self._dsn))
-        began = time.perf_counter()
-        await rollup.catch_up(self._dsn)
-        return drained.events / (drained.seconds + time.perf_counter() - began)
+        """Drain, and beside it sum what was settled before: as it is while a backlog lasts for minutes."""
+        events = self.bench.size.backlog_events
+        while await rollup.queued(self._dsn) < events:
+            await self._drained(events)
+        rows, seconds = 0, 0.0
+
+        @asynccontextmanager
+        async def summing(_workers: object) -> AsyncIterator[None]:
+            nonlocal rows, seconds
+            step = asyncio.create_task(rollup.step(self._dsn))
+            yield
+            rows, seconds = await step
+
+        drained = await self._drained(events, beside=summing)
+        if rows < events:
+            raise RuntimeError(f"{rows} rows were summed while {events} events were settled")
+        return drained.events / max(drained.seconds, seconds)
 
     async def unsummed(self) -> float:
         async with rollup.switched_off(self._dsn):
-            return await self.long()
+            return (await self._drained(self.bench.size.backlog_events)).rate
+
+    async def _drained(self, events: int, *, beside: Beside | None = None) -> Drain:
+        await self.bench.stack.databases.checkpoint()
+        drained = await self.bench.drained(self._dsn, self._new(events), beside=beside)
+        drained.expect(charged=events)
+        return drained
 
     async def many(self) -> float:
         dsn = await self.bench.stack.databases.fresh(self.seed)
-        return await self.bench.charged(dsn, self._new(self.seed.organizations))
+        return await self.bench.charged(dsn, self._new(self.bench.size.batch_events, self.seed.organizations))
 
-    def _new(self, *organizations: int) -> list[Message]:
-        drawn = usages(self.bench.size.batch_events, *organizations)
+    def _new(self, events: int, *organizations: int) -> list[Message]:
+        drawn = usages(events, *organizations)
         return batch_messages(drawn, encoded_events(drawn))
 
 
