@@ -10,8 +10,8 @@ from typing import Annotated, cast
 from fastapi import Depends
 from starlette.requests import Request
 
-from meter.api.admission import Access as Access
 from meter.api.admission import (
+    Access,
     admit_administrator,
     admit_member,
     admit_owner,

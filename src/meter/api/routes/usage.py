@@ -9,7 +9,8 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from meter.api.access import Access, MemberOrOwn, gateways_of
+from meter.api.access import MemberOrOwn, gateways_of
+from meter.api.admission import Access
 from meter.api.authentication import BASE_PATH
 from meter.api.bodies import NEGOTIATED, json_response
 from meter.api.cursors import encode_position
