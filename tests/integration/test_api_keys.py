@@ -138,7 +138,14 @@ async def test_an_expired_key_and_what_is_no_key_are_told_the_same(
         (answer.status_code, answer.json()["detail"])
         for answer in [
             await got(api, wrong, "/credits/acme")
-            for wrong in (fresh, key[:-1], key + "x", "mk_", f"mk_12345678_{'x' * 43}", "mk_" + key[3:].swapcase())
+            for wrong in (
+                fresh,
+                key[:-1],
+                key + "x",
+                "mk_",
+                f"mk_12345678_{'x' * 43}",
+                "mk_" + key[3:].swapcase(),
+            )
         ]
     }
     assert told == {(401, "the API key is not known, has expired or was revoked")}

@@ -63,6 +63,7 @@ async def redis_counters(url: str) -> AsyncIterator[Storage]:
         from redis.asyncio import BlockingConnectionPool  # noqa: PLC0415 - an extra that few need
         from redis.asyncio.retry import Retry  # noqa: PLC0415 - as above
         from redis.backoff import NoBackoff  # noqa: PLC0415 - as above
+        from redis.exceptions import ConnectionError  # noqa: PLC0415, A004 - as above
     except ImportError:
         raise ConfigurationError(
             "METER_REDIS_URL needs the client of Redis; install it with: pip install 'meter[redis]'"
@@ -74,7 +75,7 @@ async def redis_counters(url: str) -> AsyncIterator[Storage]:
         socket_timeout=REDIS_TIMEOUT_S,
         socket_connect_timeout=REDIS_TIMEOUT_S,
         # A connection that Redis closed while nobody used it is worth one more attempt, nothing else is.
-        retry=Retry(NoBackoff(), 1),
+        retry=Retry(NoBackoff(), 1, supported_errors=(ConnectionError,)),
     )
     try:
         yield RedisStorage(
