@@ -1,4 +1,4 @@
-"""Writes that happen once however often they are asked for: the answer is kept by the transaction it answers."""
+"""Writes that happen once: the answer is kept by the transaction that it answers."""
 
 from __future__ import annotations
 

@@ -33,8 +33,8 @@ async def open_pool(
         max_connections: at most so many at once; none is opened before it is needed.
         read_only: refuse every write on top of what the role is refused.
         statement_timeout_ms: the server gives up a statement after this; 0 for never.
-        idle_in_transaction_timeout_ms: the server ends a session that says nothing within a transaction for so
-            long; 0 leaves it to the server's own setting.
+        idle_in_transaction_timeout_ms: the server ends a session that says nothing within a transaction for
+            so long; 0 leaves it to the server's own setting.
 
     Returns:
         The pool; close it with ``await pool.close()``.

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 #: Connections of one process: writes are short, and those of one organization wait for each other anyway.
 WRITER_MAX_CONNECTIONS = 10
 
-#: Milliseconds until the server gives up a write: a thousand waiting events are settled in less, and a pool that
-#: is locked so long is locked by something that hangs.
+#: Milliseconds until the server gives up a write: a thousand waiting events are settled in less, and a pool
+#: that is locked so long is locked by something that hangs.
 STATEMENT_TIMEOUT_MS = 15_000
 
-#: Milliseconds until the server ends a transaction in which we say nothing: it may hold a pool, and settlement
-#: would wait for a process that hangs.
+#: Milliseconds until the server ends a transaction in which we say nothing: it may hold a pool, and
+#: settlement would wait for a process that hangs.
 IDLE_TIMEOUT_MS = 5_000
 
 
