@@ -35,8 +35,9 @@ _DEADLINE_S = 20
 class AdminClient:
     """Writes as one user or another; every answer is held to the OpenAPI document."""
 
-    def __init__(self, http: httpx.AsyncClient, issuer: Issuer, owner: asyncpg.Connection) -> None:
+    def __init__(self, http: httpx.AsyncClient, issuer: Issuer, owner: asyncpg.Connection, dsn: str) -> None:
         self.http = http
+        self.dsn = dsn
         self.issuer = issuer
         #: The database as its superuser sees it.
         self.owner = owner
@@ -61,6 +62,15 @@ class AdminClient:
     async def by_system(self, path: str, key: str | None = None, **body: object) -> httpx.Response:
         """The same as a system admin who is no member."""
         return await self.post(path, "sam", key, system_admin=True, **body)
+
+    @asynccontextmanager
+    async def with_organizations(self, seed: str) -> AsyncIterator[AdminClient]:
+        """The same while there is what some SQL makes; nothing is left of it."""
+        await self.owner.execute(seed)
+        try:
+            yield self
+        finally:
+            await self.owner.execute("truncate organizations cascade; truncate credit_usage_attribution")
 
     async def waiting(self, count: int = 1) -> None:
         """Wait until so many statements wait for a lock of somebody else."""
@@ -91,5 +101,5 @@ async def admin_api(
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         owner = await asyncpg.connect(dsn)
         async with httpx.AsyncClient(transport=transport, base_url="http://meter.test") as http:
-            yield AdminClient(http, issuer, owner)
+            yield AdminClient(http, issuer, owner, dsn)
         await owner.close()
