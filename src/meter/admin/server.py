@@ -9,7 +9,8 @@ from meter.admin.gateways import Writes
 from meter.api.access import Gateways
 from meter.api.health import checks_of
 from meter.api.http_metrics import HttpMetrics
-from meter.api.server import stop_signal, tokens_of
+from meter.api.identity import identity, issuer_of
+from meter.api.server import stop_signal
 from meter.db.balances import Balances
 from meter.db.membership import Membership
 from meter.db.reading import open_reader
@@ -39,7 +40,7 @@ async def run_admin(settings: Settings) -> None:
     Raises:
         ConfigurationError: the database or the issuer is not set or cannot be used, or a port is taken.
     """
-    tokens = tokens_of(settings)
+    issuer = issuer_of(settings)
     writer, reader = await _pools(settings)
     registry = process_registry("admin")
     checks = {**checks_of(writer), "reads": checks_of(reader)["database"]}
@@ -49,15 +50,19 @@ async def run_admin(settings: Settings) -> None:
         Membership(writer),
         UsageHistory(reader),
         UsageSummaries(reader),
-        of_primary=settings.read_database_url is None,
+        of_primary=settings.read_database_url in (None, settings.database_url),
     )
     writes = Writes.through(writer, admins_may_purchase=settings.admin_purchases)
-    app = build_admin_app(gateways, writes, tokens, HttpMetrics(registry), checks)
     stop = stop_signal()
     async with (
         writer,
         reader,
-        serving(app, settings.admin_host, settings.admin_port) as port,
+        identity(settings, issuer, writer, registry) as known,
+        serving(
+            build_admin_app(gateways, writes, known, HttpMetrics(registry), checks),
+            settings.admin_host,
+            settings.admin_port,
+        ) as port,
         serving(
             operations_app(checks, registry), settings.admin_host, settings.admin_metrics_port
         ) as metrics_port,

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from meter import __version__
 from meter.api import health, routes
 from meter.api.authentication import BASE_PATH, Authentication
+from meter.api.cross_origin import CrossOrigin
 from meter.api.problem_handlers import install_problem_handlers
 from meter.api.problems import PROBLEM_MEDIA_TYPE
 from meter.api.request_frame import RequestFrame
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from meter.api.access import Gateways
+    from meter.api.authentication import Identity
     from meter.api.http_metrics import HttpMetrics
-    from meter.api.tokens import Tokens
     from meter.operations import Check
 
 _CONVENTIONS = (
@@ -56,7 +57,12 @@ class ReadApi(FastAPI):
         if self.openapi_schema is None:
             document = super().openapi()
             document["components"]["securitySchemes"] = {
-                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "A token of the issuer, or the API key of a service.",
+                }
             }
             # FastAPI's own form of a refusal, which no answer of ours has.
             for name in ("HTTPValidationError", "ValidationError"):
@@ -69,7 +75,7 @@ class ReadApi(FastAPI):
 
 def build_app(
     gateways: Gateways,
-    tokens: Tokens,
+    identity: Identity,
     metrics: HttpMetrics,
     checks: Mapping[str, Check],
     api: ReadApi | None = None,
@@ -78,7 +84,7 @@ def build_app(
 
     Args:
         gateways: the database.
-        tokens: checks who is asking.
+        identity: tells who is asking, and how often they may.
         metrics: where requests are counted.
         checks: what must hold for the API to be ready.
         api: the routes; those that read where it is None.
@@ -89,7 +95,9 @@ def build_app(
     api = api or ReadApi()
     api.state.gateways = gateways
     api.state.checks = checks
-    return RequestFrame(Authentication(api, tokens), metrics)
+    known = Authentication(api, identity)
+    origins = identity.cors_origins
+    return RequestFrame(CrossOrigin(known, origins) if origins else known, metrics)
 
 
 def _finish(operation: dict[str, Any], *, protected: bool) -> None:

@@ -10,8 +10,7 @@ from meter.api.access import Gateways
 from meter.api.app import build_app
 from meter.api.health import checks_of
 from meter.api.http_metrics import HttpMetrics
-from meter.api.key_file import KeyFile
-from meter.api.tokens import Tokens
+from meter.api.identity import identity, issuer_of
 from meter.db.balances import Balances
 from meter.db.membership import Membership
 from meter.db.reading import open_reader
@@ -22,6 +21,8 @@ from meter.operations import operations_app, serving
 from meter.telemetry import get_logger, process_registry
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from meter.settings import Settings
 
 log = get_logger(__name__)
@@ -38,24 +39,27 @@ async def run_api(settings: Settings) -> None:
     Raises:
         ConfigurationError: the database or the issuer is not set or cannot be used, or a port is taken.
     """
-    tokens = tokens_of(settings)
-    dsn = settings.read_database_url or settings.database_url
-    if dsn is None:
-        raise ConfigurationError(
-            "METER_DATABASE_URL is not set; set it, or METER_READ_DATABASE_URL, to the database to read from"
-        )
-    try:
-        pool = await open_reader(dsn.get_secret_value())
-    except ValueError:
-        raise ConfigurationError("the database URL cannot be understood") from None
+    issuer = issuer_of(settings)
+    pool, primary = await _pools(settings)
     registry = process_registry("api")
     checks = checks_of(pool)
-    gateways = Gateways(Balances(pool), Membership(pool), UsageHistory(pool), UsageSummaries(pool))
-    app = build_app(gateways, tokens, HttpMetrics(registry), checks)
+    if primary is not pool:
+        checks = {"database": checks["database"], "primary": checks_of(primary)["database"]}
+    gateways = Gateways(
+        Balances(pool),
+        Membership(primary),
+        UsageHistory(pool),
+        UsageSummaries(pool),
+        of_primary=primary is pool,
+    )
     stop = stop_signal()
     async with (
         pool,
-        serving(app, settings.api_host, settings.api_port) as port,
+        primary,
+        identity(settings, issuer, primary, registry) as known,
+        serving(
+            build_app(gateways, known, HttpMetrics(registry), checks), settings.api_host, settings.api_port
+        ) as port,
         serving(
             operations_app(checks, registry), settings.api_host, settings.api_metrics_port
         ) as metrics_port,
@@ -65,18 +69,19 @@ async def run_api(settings: Settings) -> None:
         log.info("stopping")
 
 
-def tokens_of(settings: Settings) -> Tokens:
-    """Make what checks the tokens of the issuer that the settings name.
-
-    Raises:
-        ConfigurationError: there is none, or its keys cannot be used.
-    """
-    if settings.token_issuer is None or settings.token_jwks_file is None:
+async def _pools(settings: Settings) -> tuple[asyncpg.Pool, asyncpg.Pool]:
+    """Connect to where reads go, and to the primary, which is the same where there is no replica."""
+    urls = (settings.read_database_url, settings.database_url)
+    given = list(dict.fromkeys(url.get_secret_value() for url in urls if url is not None))
+    if not given:
         raise ConfigurationError(
-            "nobody could sign in: set METER_TOKEN_ISSUER to the issuer of your bearer tokens and "
-            "METER_TOKEN_JWKS_FILE to the file with its public keys (a JWK set)"
+            "METER_DATABASE_URL is not set; set it; METER_READ_DATABASE_URL may name a replica"
         )
-    return Tokens(settings.token_issuer, settings.token_audience, KeyFile(settings.token_jwks_file))
+    try:
+        pools = [await open_reader(dsn) for dsn in given]
+    except ValueError:
+        raise ConfigurationError("the database URL cannot be understood") from None
+    return pools[0], pools[-1]
 
 
 def stop_signal() -> asyncio.Event:

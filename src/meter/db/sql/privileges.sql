@@ -29,6 +29,14 @@ grant select on rolled_up_organizations, usage_by_service, usage_by_user, usage_
 grant execute on function queued_usage(varchar), latest_usage_like(varchar, varchar, usage_outcome, timestamptz)
     to meter_reader;
 
+-- And asks who calls; that a key was used is the only thing it may note.
+grant select on api_keys to meter_reader, meter_admin;
+grant execute on function note_api_key_use(uuid) to meter_reader, meter_admin;
+grant execute on function
+    create_api_key(varchar, varchar, varchar, bytea, text[], timestamptz, integer, integer, varchar),
+    revoke_api_key(varchar, varchar)
+    to meter_admin;
+
 -- The control plane makes the few writes that people make.
 grant select on organizations, organization_members, organization_subscriptions, organization_credit_pools,
     user_credit_allocations, credit_usage_attribution, org_billing_history, service_prices, subscription_plans,
