@@ -52,7 +52,7 @@ async def run_api(settings: Settings) -> None:
         UsageSummaries(pool),
         of_primary=primary is pool,
     )
-    stop = _stop_signal()
+    stop = stop_signal()
     async with (
         pool,
         primary,
@@ -84,7 +84,8 @@ async def _pools(settings: Settings) -> tuple[asyncpg.Pool, asyncpg.Pool]:
     return pools[0], pools[-1]
 
 
-def _stop_signal() -> asyncio.Event:
+def stop_signal() -> asyncio.Event:
+    """Make an event that SIGTERM and SIGINT set; call it within the loop that waits for it."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
