@@ -24,7 +24,7 @@ from meter.db.membership import Membership
 from meter.db.reading import open_reader
 from meter.db.usage_history import UsageHistory
 from meter.db.usage_summary import UsageSummaries
-from meter.db.writing import open_writer
+from meter.db.writing import STATEMENT_TIMEOUT_MS, open_writer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -95,11 +95,18 @@ class AdminClient:
 
 @asynccontextmanager
 async def admin_api(
-    dsn: str, folder: Path, *, admins_may_purchase: bool = False
+    dsn: str,
+    folder: Path,
+    *,
+    admins_may_purchase: bool = False,
+    statement_timeout_ms: int = STATEMENT_TIMEOUT_MS,
 ) -> AsyncIterator[AdminClient]:
     """A client of the app as ``meter admin`` builds it, without a network between them."""
     issuer = Issuer(folder / "jwks.json")
-    async with await open_writer(dsn) as writer, await open_reader(dsn) as reader:
+    async with (
+        await open_writer(dsn, statement_timeout_ms=statement_timeout_ms) as writer,
+        await open_reader(dsn) as reader,
+    ):
         app = build_admin_app(
             Gateways(Balances(reader), Membership(writer), UsageHistory(reader), UsageSummaries(reader)),
             Writes.through(writer, admins_may_purchase=admins_may_purchase),
