@@ -20,9 +20,18 @@ class ConfigurationError(MeterError):
 
 
 class SettlementError(MeterError):
-    """The database refused a change of credits; ``sqlstate`` tells which rule it was."""
+    """The database refused a change of credits; ``sqlstate`` tells which rule it was.
+
+    Args:
+        sentence: what is told to people.
+        detail: what is told to programs: a word, or a JSON object; None where there is nothing more to say.
+    """
 
     sqlstate: ClassVar[str] = ""
+
+    def __init__(self, sentence: str = "", detail: str | None = None) -> None:
+        super().__init__(*filter(None, [sentence]))
+        self.detail = detail
 
 
 class InsufficientCredits(SettlementError):
@@ -79,6 +88,37 @@ class AllocationExceedsPool(SettlementError):
     """The allocations would promise more than the pool has available."""
 
     sqlstate = "MT009"
+
+
+class RequestStillRunning(SettlementError):
+    """The first request with this idempotency key is still running."""
+
+    sqlstate = "MT020"
+    retryable = True
+
+
+class IdempotencyKeyReused(SettlementError):
+    """The idempotency key came before with another request."""
+
+    sqlstate = "MT021"
+
+
+class NotAMember(SettlementError):
+    """The user is no member of the organization."""
+
+    sqlstate = "MT022"
+
+
+class PaymentReferenceUsed(SettlementError):
+    """Credits were added for this payment before."""
+
+    sqlstate = "MT023"
+
+
+class ReversalTooLarge(SettlementError):
+    """More was to be taken back than is unused, or than was ever bought or paid."""
+
+    sqlstate = "MT024"
 
 
 class NotPermitted(SettlementError):

@@ -23,20 +23,24 @@ if TYPE_CHECKING:
     from meter.api.tokens import Tokens
     from meter.operations import Check
 
-_DESCRIPTION = (
-    "Balances and usage of organizations, read only. Amounts are decimals in strings, times are RFC 3339, "
-    "errors are problem details (RFC 9457), lists come in pages: hand next_cursor back as cursor."
+_CONVENTIONS = (
+    "Amounts are decimals in strings, times are RFC 3339, errors are problem details (RFC 9457), "
+    "lists come in pages: hand next_cursor back as cursor."
 )
 
 
 class ReadApi(FastAPI):
-    """The routes with their OpenAPI document."""
+    """The routes with their OpenAPI document.
 
-    def __init__(self) -> None:
+    Args:
+        description: what the document says first.
+    """
+
+    def __init__(self, description: str = "Balances and usage of organizations, read only.") -> None:
         super().__init__(
             title="meter",
             version=__version__,
-            description=_DESCRIPTION,
+            description=f"{description} {_CONVENTIONS}",
             openapi_url="/openapi.json",
             # Their pages load scripts from elsewhere, which our own headers forbid.
             docs_url=None,
@@ -64,7 +68,11 @@ class ReadApi(FastAPI):
 
 
 def build_app(
-    gateways: Gateways, tokens: Tokens, metrics: HttpMetrics, checks: Mapping[str, Check]
+    gateways: Gateways,
+    tokens: Tokens,
+    metrics: HttpMetrics,
+    checks: Mapping[str, Check],
+    api: ReadApi | None = None,
 ) -> ASGIApp:
     """Build the app that is served.
 
@@ -73,11 +81,12 @@ def build_app(
         tokens: checks who is asking.
         metrics: where requests are counted.
         checks: what must hold for the API to be ready.
+        api: the routes; those that read where it is None.
 
     Returns:
         An ASGI app.
     """
-    api = ReadApi()
+    api = api or ReadApi()
     api.state.gateways = gateways
     api.state.checks = checks
     return RequestFrame(Authentication(api, tokens), metrics)

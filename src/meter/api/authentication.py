@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
+from meter.api.callers import CALLER_IN_SCOPE
 from meter.api.problems import Kind, Problem
-from meter.api.tokens import Caller, TokenRefused, Tokens
+from meter.api.tokens import TokenRefused, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 BASE_PATH = "/api/v1/org-billing"
-
-_CALLER = "meter.caller"
 
 
 class Authentication:
@@ -34,7 +32,7 @@ class Authentication:
         """Serve one request."""
         if scope["type"] == "http" and _is_protected(scope["path"]):
             try:
-                scope[_CALLER] = self._tokens.caller(_bearer_token(scope["headers"]))
+                scope[CALLER_IN_SCOPE] = self._tokens.caller(_bearer_token(scope["headers"]))
             except TokenRefused as refused:
                 await _challenge(str(refused)).response()(scope, receive, send)
                 return
@@ -42,11 +40,6 @@ class Authentication:
                 await problem.response()(scope, receive, send)
                 return
         await self._app(scope, receive, send)
-
-
-def caller_of(request: Request) -> Caller:
-    """Return who makes a request under the base path."""
-    return cast("Caller", request.scope[_CALLER])
 
 
 def _is_protected(path: str) -> bool:

@@ -33,6 +33,20 @@ class Kind(StrEnum):
     INTERNAL_ERROR = "internal-error"
     DATABASE_UNAVAILABLE = "database-unavailable"
     TOOK_TOO_LONG = "took-too-long"
+    # Of the writes.
+    IDEMPOTENCY_KEY_MISSING = "idempotency-key-missing"
+    INSUFFICIENT_CREDITS = "insufficient-credits"
+    METHOD_NOT_ALLOWED = "method-not-allowed"
+    REQUEST_RUNNING = "request-running"
+    ALLOCATION_EXCEEDS_POOL = "allocation-exceeds-pool"
+    REVERSAL_TOO_LARGE = "reversal-too-large"
+    PAYMENT_REFERENCE_USED = "payment-reference-used"
+    NOT_A_MEMBER = "not-a-member"
+    TAKEN_BACK = "taken-back"
+    ORGANIZATION_CLOSED = "organization-closed"
+    BODY_TOO_LARGE = "body-too-large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
+    IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused"
 
 
 #: The HTTP status that goes with each kind.
@@ -45,6 +59,19 @@ STATUS = {
     Kind.INTERNAL_ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,
     Kind.DATABASE_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     Kind.TOOK_TOO_LONG: HTTPStatus.GATEWAY_TIMEOUT,
+    Kind.IDEMPOTENCY_KEY_MISSING: HTTPStatus.BAD_REQUEST,
+    Kind.INSUFFICIENT_CREDITS: HTTPStatus.PAYMENT_REQUIRED,
+    Kind.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
+    Kind.REQUEST_RUNNING: HTTPStatus.CONFLICT,
+    Kind.ALLOCATION_EXCEEDS_POOL: HTTPStatus.CONFLICT,
+    Kind.REVERSAL_TOO_LARGE: HTTPStatus.CONFLICT,
+    Kind.PAYMENT_REFERENCE_USED: HTTPStatus.CONFLICT,
+    Kind.NOT_A_MEMBER: HTTPStatus.CONFLICT,
+    Kind.TAKEN_BACK: HTTPStatus.CONFLICT,
+    Kind.ORGANIZATION_CLOSED: HTTPStatus.CONFLICT,
+    Kind.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Kind.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    Kind.IDEMPOTENCY_KEY_REUSED: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 #: The kind in words, the same for every occurrence.
 TITLE = {
@@ -56,6 +83,19 @@ TITLE = {
     Kind.INTERNAL_ERROR: "Something went wrong on our side",
     Kind.DATABASE_UNAVAILABLE: "The database does not answer",
     Kind.TOOK_TOO_LONG: "The answer took too long",
+    Kind.IDEMPOTENCY_KEY_MISSING: "An Idempotency-Key is needed",
+    Kind.INSUFFICIENT_CREDITS: "There are too few credits",
+    Kind.METHOD_NOT_ALLOWED: "Not with this method",
+    Kind.REQUEST_RUNNING: "The first request with this Idempotency-Key is still running",
+    Kind.ALLOCATION_EXCEEDS_POOL: "The pool has too little left to promise",
+    Kind.REVERSAL_TOO_LARGE: "More than can be taken back",
+    Kind.PAYMENT_REFERENCE_USED: "Credits were added for this payment before",
+    Kind.NOT_A_MEMBER: "The user is no member of the organization",
+    Kind.TAKEN_BACK: "The charge was taken back",
+    Kind.ORGANIZATION_CLOSED: "The organization is closed",
+    Kind.BODY_TOO_LARGE: "The body is too large",
+    Kind.UNSUPPORTED_MEDIA_TYPE: "The body must be JSON",
+    Kind.IDEMPOTENCY_KEY_REUSED: "The Idempotency-Key came before with another request",
 }
 
 
@@ -76,6 +116,7 @@ class Problem(Exception):
         detail: this occurrence of it, in one sentence.
         faults: what of the request is wrong, one by one.
         headers: of the response.
+        facts: more about it for programs, by name; they stand beside the detail.
     """
 
     def __init__(
@@ -84,12 +125,14 @@ class Problem(Exception):
         detail: str,
         faults: tuple[Fault, ...] = (),
         headers: Mapping[str, str] | None = None,
+        facts: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(detail)
         self.kind = kind
         self.detail = detail
         self.faults = faults
         self.headers = headers or {}
+        self.facts = facts or {}
 
     def response(self) -> Response:
         """Make the response."""
@@ -98,6 +141,7 @@ class Problem(Exception):
             "title": TITLE[self.kind],
             "status": int(STATUS[self.kind]),
             "detail": self.detail,
+            **self.facts,
         }
         if self.faults:
             body["errors"] = self.faults
@@ -112,6 +156,17 @@ class Problem(Exception):
 def not_found() -> Problem:
     """Make the one answer to an unknown organization and to somebody else's."""
     return Problem(Kind.NOT_FOUND, "no organization of yours has this id")
+
+
+def invalid(place: str, name: str, detail: str) -> Problem:
+    """Make the answer to one wrong value.
+
+    Args:
+        place: ``query``, ``path``, ``header`` or ``body``.
+        name: of the value.
+        detail: what it must be.
+    """
+    return Problem(Kind.INVALID_REQUEST, f"{name}: {detail}", (Fault(place, name, detail),))
 
 
 def read_only() -> Problem:

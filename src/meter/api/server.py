@@ -38,7 +38,7 @@ async def run_api(settings: Settings) -> None:
     Raises:
         ConfigurationError: the database or the issuer is not set or cannot be used, or a port is taken.
     """
-    tokens = _tokens(settings)
+    tokens = tokens_of(settings)
     dsn = settings.read_database_url or settings.database_url
     if dsn is None:
         raise ConfigurationError(
@@ -52,7 +52,7 @@ async def run_api(settings: Settings) -> None:
     checks = checks_of(pool)
     gateways = Gateways(Balances(pool), Membership(pool), UsageHistory(pool), UsageSummaries(pool))
     app = build_app(gateways, tokens, HttpMetrics(registry), checks)
-    stop = _stop_signal()
+    stop = stop_signal()
     async with (
         pool,
         serving(app, settings.api_host, settings.api_port) as port,
@@ -65,7 +65,12 @@ async def run_api(settings: Settings) -> None:
         log.info("stopping")
 
 
-def _tokens(settings: Settings) -> Tokens:
+def tokens_of(settings: Settings) -> Tokens:
+    """Make what checks the tokens of the issuer that the settings name.
+
+    Raises:
+        ConfigurationError: there is none, or its keys cannot be used.
+    """
     if settings.token_issuer is None or settings.token_jwks_file is None:
         raise ConfigurationError(
             "nobody could sign in: set METER_TOKEN_ISSUER to the issuer of your bearer tokens and "
@@ -74,7 +79,8 @@ def _tokens(settings: Settings) -> Tokens:
     return Tokens(settings.token_issuer, settings.token_audience, KeyFile(settings.token_jwks_file))
 
 
-def _stop_signal() -> asyncio.Event:
+def stop_signal() -> asyncio.Event:
+    """Make an event that SIGTERM and SIGINT set; call it within the loop that waits for it."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

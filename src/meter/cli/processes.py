@@ -56,6 +56,15 @@ def api() -> None:
     _run(run_api)
 
 
+@example("METER_DATABASE_URL=postgresql://… METER_TOKEN_ISSUER=… METER_TOKEN_JWKS_FILE=… meter admin")
+@click.command()
+def admin() -> None:
+    """Serve the writes, and the reads beside them, until SIGTERM."""
+    from meter.admin.server import run_admin  # noqa: PLC0415 - imported by the process that needs it
+
+    _run(run_admin)
+
+
 @example("METER_DATABASE_URL=postgresql://owner@host/meter meter migrate --dry-run")
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Only say what would be applied.")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from meter.db.organizations import Member
-from meter.db.refusals import refusals_as_errors
 from meter.db.statements import statement
+from meter.db.writing import writing
 
 if TYPE_CHECKING:
     import asyncpg
@@ -49,7 +49,7 @@ class Members:
             OrganizationClosed, SeatsTaken: as they say.
             MemberAlready: ``only_new``, and the user has another role.
         """
-        with refusals_as_errors():
+        with writing():
             changed: bool = await self._pool.fetchval(
                 statement("add_organization_member"),
                 org_id,
@@ -77,7 +77,7 @@ class Members:
         Raises:
             UnknownMember, OrganizationClosed: as they say.
         """
-        with refusals_as_errors():
+        with writing():
             changed: bool = await self._pool.fetchval(
                 statement("change_member_role"),
                 org_id,
@@ -100,7 +100,7 @@ class Members:
         Raises:
             UnknownMember: as it says.
         """
-        with refusals_as_errors():
+        with writing():
             await self._pool.execute(
                 statement("remove_organization_member"),
                 org_id,
@@ -112,13 +112,13 @@ class Members:
 
     async def all(self, org_id: str) -> list[Member]:
         """List the members of an organization by user id."""
-        with refusals_as_errors():
+        with writing():
             return [
                 Member(**row) for row in await self._pool.fetch(statement("organization_members"), org_id)
             ]
 
     async def one(self, org_id: str, user_id: str) -> Member | None:
         """Read one member of an organization; None where the user is none."""
-        with refusals_as_errors():
+        with writing():
             row = await self._pool.fetchrow(statement("organization_member"), org_id, user_id)
         return None if row is None else Member(**row)

@@ -53,6 +53,12 @@ class Membership:
             row = await self._pool.fetchrow(statement("read_role"), org_id, user_id)
         return None if row is None else Standing(row["role"])
 
+    async def administers_any(self, user_id: str) -> bool:
+        """Read whether a user is admin or owner of any organization."""
+        with reading():
+            found: bool = await self._pool.fetchval(statement("read_whether_administrator"), user_id)
+        return found
+
     async def organizations_of(
         self, user_id: str, *, sees_every_organization: bool, after: str, limit: int
     ) -> list[OrganizationOfUser]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from meter.db.refusals import refusals_as_errors
 from meter.db.statements import statement
+from meter.db.writing import writing
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -77,7 +77,7 @@ class Organizations:
             OrganizationTaken: the id or name is another's.
             InvalidArgument: the id is not allowed or was purged.
         """
-        with refusals_as_errors():
+        with writing():
             created: bool = await self._pool.fetchval(
                 statement("create_organization"),
                 org_id,
@@ -92,7 +92,7 @@ class Organizations:
 
     async def all(self) -> list[Organization]:
         """List the organizations by id."""
-        with refusals_as_errors():
+        with writing():
             return [Organization(**row) for row in await self._pool.fetch(statement("organizations"))]
 
     async def close(self, org_id: str, *, actor: str) -> bool:
@@ -104,6 +104,6 @@ class Organizations:
         Raises:
             UnknownOrganization: as it says.
         """
-        with refusals_as_errors():
+        with writing():
             closed: bool = await self._pool.fetchval(statement("close_organization"), org_id, actor)
         return closed

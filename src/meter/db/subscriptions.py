@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from meter.db.refusals import refusals_as_errors
 from meter.db.statements import statement
+from meter.db.writing import writing
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -122,7 +122,7 @@ class Subscriptions:
             OrganizationClosed: as it says.
             SubscriptionConflict: the organization has a live subscription.
         """
-        with refusals_as_errors():
+        with writing():
             row = await self._pool.fetchrow(
                 statement("start_subscription"),
                 org_id,
@@ -163,7 +163,7 @@ class Subscriptions:
             SubscriptionConflict: it is canceled; or paused and not resumed; or has a cancellation that would
                 have to be withdrawn.
         """
-        with refusals_as_errors():
+        with writing():
             row = await self._pool.fetchrow(
                 statement("change_subscription"),
                 org_id,
@@ -208,7 +208,7 @@ class Subscriptions:
             StaleVersion: it has another version by now.
             SubscriptionConflict: its period has no end.
         """
-        with refusals_as_errors():
+        with writing():
             row = await self._pool.fetchrow(
                 statement("cancel_subscription"),
                 org_id,

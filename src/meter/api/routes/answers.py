@@ -48,7 +48,8 @@ def answers(body: type[BaseModel], *refusals: int, not_modified: bool = False) -
             "description": "What the caller has already.",
             "headers": {"ETag": _header("The same.")},
         }
-    kinds = {int(STATUS[kind]): kind for kind in Kind}
+    # The first of a status: later ones are of the writes.
+    kinds = {int(STATUS[kind]): kind for kind in reversed(Kind)}
     for status in sorted({*refusals, *_ALWAYS}):
         listed[status] = _refusal(kinds[status])
     return listed

@@ -40,7 +40,7 @@ grant execute on function
     has_sufficient_credits(varchar, varchar, numeric),
     add_credits_to_pool(varchar, numeric, numeric, char, text, varchar, varchar, jsonb, varchar),
     allocate_credits_to_user(varchar, varchar, numeric, varchar, text, boolean, text, varchar, varchar),
-    deduct_credits(varchar, varchar, numeric, varchar, varchar, varchar, jsonb, varchar, varchar, timestamptz),
+    deduct_credits(varchar, varchar, numeric, varchar, varchar, varchar, jsonb, varchar, varchar, timestamptz, text[]),
     create_organization(varchar, varchar, varchar, integer, varchar, varchar, varchar),
     add_organization_member(varchar, varchar, text, varchar, varchar, varchar, boolean),
     set_pool_terms(varchar, boolean, boolean, numeric, numeric, varchar),
@@ -65,3 +65,14 @@ grant execute on function
     record_dead_letter_discards(varchar, text, text[], varchar[], text[], timestamptz[], bytea[], integer[])
     to meter_admin;
 grant select on dead_letter_discards to meter_admin;
+-- And answers each keyed request over HTTP once.
+grant execute on function
+    begin_keyed_request(varchar, varchar, varchar, varchar, bytea),
+    keep_answer(varchar, varchar, varchar, varchar, bytea, smallint, bytea),
+    require_member(varchar, varchar),
+    claim_payment_reference(varchar, varchar),
+    reverse_credits(varchar, numeric, numeric, char, text, varchar, varchar, jsonb),
+    charge_once(
+        varchar, varchar, numeric, varchar, varchar, varchar, jsonb, varchar, varchar, timestamptz, varchar
+    )
+    to meter_admin;

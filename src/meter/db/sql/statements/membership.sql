@@ -7,6 +7,10 @@ from organizations organization
 left join organization_members member on member.org_id = organization.id and member.user_id = $2
 where organization.id = $1;
 
+-- name: read_whether_administrator
+-- $1 user.
+select exists (select from organization_members where user_id = $1 and role in ('admin', 'owner'));
+
 -- name: read_user_organizations
 -- $1 user, $2 the organization id before the page, $3 rows at most.
 select organization.id as org_id, organization.name, organization.display_name, organization.status, member.role
