@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
     from tests.private_servers import PostgresServers
 
+    from meter.db.reader import ReaderConnections
+
 ISSUER = "https://issuer.test"
 AUDIENCE = "meter"
 
@@ -126,7 +128,7 @@ async def seeded_api(servers: PostgresServers, seed: str, folder: Path) -> Async
             yield client
 
 
-def gateways(pool: asyncpg.Pool) -> Gateways:
+def gateways(pool: ReaderConnections) -> Gateways:
     return Gateways(Balances(pool), Membership(pool), UsageHistory(pool), UsageSummaries(pool))
 
 

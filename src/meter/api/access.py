@@ -13,6 +13,7 @@ from meter.api.problems import Kind, Problem, not_found
 from meter.api.tokens import Caller
 from meter.db.balances import Balances
 from meter.db.membership import Membership
+from meter.db.reader import read_about
 from meter.db.usage_history import UsageHistory
 from meter.db.usage_summary import UsageSummaries
 from meter.events.fields import ORG_ID_MAX_CHARS, ORG_ID_PATTERN
@@ -67,6 +68,7 @@ async def member_access(request: Request, org_id: OrgId) -> Access:
     standing = await gateways_of(request).membership.standing(known_org_id(org_id), caller.user_id)
     if standing is None or (standing.role is None and not caller.system_admin):
         raise not_found()
+    read_about(org_id)
     return Access(org_id, caller, sees_everyone=caller.system_admin or standing.role in _ADMIN_ROLES)
 
 

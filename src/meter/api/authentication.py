@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from meter.api.problems import Kind, Problem
 from meter.api.tokens import Caller, TokenRefused, Tokens
+from meter.db.reader import Reader, reading_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,13 +35,17 @@ class Authentication:
         """Serve one request."""
         if scope["type"] == "http" and _is_protected(scope["path"]):
             try:
-                scope[_CALLER] = self._tokens.caller(_bearer_token(scope["headers"]))
+                caller = self._tokens.caller(_bearer_token(scope["headers"]))
             except TokenRefused as refused:
                 await _challenge(str(refused)).response()(scope, receive, send)
                 return
             except Problem as problem:
                 await problem.response()(scope, receive, send)
                 return
+            scope[_CALLER] = caller
+            with reading_for(Reader(caller.user_id, sees_everything=caller.system_admin)):
+                await self._app(scope, receive, send)
+            return
         await self._app(scope, receive, send)
 
 
