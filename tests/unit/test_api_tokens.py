@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.read_api import AUDIENCE, ISSUER, Issuer
 
+from meter.api.callers import User
 from meter.api.key_file import KeyFile
-from meter.api.tokens import LEEWAY_S, Caller, TokenRefused, Tokens
+from meter.api.tokens import LEEWAY_S, TokenRefused, Tokens
 from meter.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def issuer(tmp_path: Path) -> Issuer:
 
 
 def test_a_good_token_names_its_user(issuer: Issuer) -> None:
-    assert issuer.tokens().caller(issuer.token("ann@example.com")) == Caller("ann@example.com")
+    assert issuer.tokens().caller(issuer.token("ann@example.com")) == User("ann@example.com")
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_an_unknown_key_id_is_refused(issuer: Issuer, key_id: object) -> None:
 
 def test_a_token_without_a_key_id_is_checked_with_the_only_key(issuer: Issuer) -> None:
     token = jwt.encode(issuer.claims("ann"), issuer.private_key, "EdDSA")
-    assert issuer.tokens().caller(token) == Caller("ann")
+    assert issuer.tokens().caller(token) == User("ann")
     second = {**issuer.public_jwk(), "kid": "two"}
     issuer.jwks_file.write_text(json.dumps({"keys": [issuer.public_jwk(), second]}))
     with pytest.raises(TokenRefused):
@@ -128,7 +129,7 @@ def test_only_the_allowed_algorithms_count(issuer: Issuer, algorithm: str) -> No
     issuer.jwks_file.write_text(json.dumps({"keys": [issuer.public_jwk(), {**entry, "kid": "two"}]}))
     token = jwt.encode(issuer.claims("ann"), private, algorithm, headers={"kid": "two"})
     if algorithm in ("RS256", "ES256"):
-        assert issuer.tokens().caller(token) == Caller("ann")
+        assert issuer.tokens().caller(token) == User("ann")
     else:
         with pytest.raises(TokenRefused, match="algorithm"):
             issuer.tokens().caller(token)
@@ -151,7 +152,7 @@ def test_a_token_that_held_before_is_refused_once_it_expires(issuer: Issuer) -> 
     tokens = issuer.tokens()
     # Whole seconds: it holds for 0.3 to 1.3 of them.
     token = issuer.token("ann", exp=int(time.time() + 0.3) - LEEWAY_S + 1)
-    assert tokens.caller(token) == Caller("ann")
+    assert tokens.caller(token) == User("ann")
     with pytest.raises(TokenRefused, match="expired"):
         ask_for_ten_seconds(tokens, token)
 
@@ -173,9 +174,9 @@ def test_no_more_tokens_are_remembered_than_the_bound(issuer: Issuer) -> None:
 def test_a_broken_key_file_changes_nothing_while_running(issuer: Issuer, broken: str) -> None:
     tokens = issuer.tokens()
     issuer.jwks_file.write_text(broken)
-    assert tokens.caller(issuer.token("ann")) == Caller("ann")
+    assert tokens.caller(issuer.token("ann")) == User("ann")
     issuer.jwks_file.unlink()
-    assert tokens.caller(issuer.token("ann")) == Caller("ann")
+    assert tokens.caller(issuer.token("ann")) == User("ann")
 
 
 @pytest.mark.parametrize(

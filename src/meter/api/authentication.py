@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
+from meter.api.callers import CALLER_IN_SCOPE
 from meter.api.problems import Kind, Problem
-from meter.api.tokens import Caller, TokenRefused, Tokens
-from meter.db.reader import Reader, reading_for
+from meter.api.readers import reader_of
+from meter.api.tokens import TokenRefused, Tokens
+from meter.db.reader import reading_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 BASE_PATH = "/api/v1/org-billing"
-
-_CALLER = "meter.caller"
 
 
 class Authentication:
@@ -35,23 +34,15 @@ class Authentication:
         """Serve one request."""
         if scope["type"] == "http" and _is_protected(scope["path"]):
             try:
-                caller = self._tokens.caller(_bearer_token(scope["headers"]))
+                scope[CALLER_IN_SCOPE] = self._tokens.caller(_bearer_token(scope["headers"]))
             except TokenRefused as refused:
                 await _challenge(str(refused)).response()(scope, receive, send)
                 return
             except Problem as problem:
                 await problem.response()(scope, receive, send)
                 return
-            scope[_CALLER] = caller
-            with reading_for(Reader(caller.user_id, sees_everything=caller.system_admin)):
-                await self._app(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
-
-
-def caller_of(request: Request) -> Caller:
-    """Return who makes a request under the base path."""
-    return cast("Caller", request.scope[_CALLER])
+        with reading_for(reader_of(scope.get(CALLER_IN_SCOPE))):
+            await self._app(scope, receive, send)
 
 
 def _is_protected(path: str) -> bool:

@@ -114,6 +114,17 @@ def not_found() -> Problem:
     return Problem(Kind.NOT_FOUND, "no organization of yours has this id")
 
 
+def invalid(place: str, name: str, detail: str) -> Problem:
+    """Make the answer to one wrong value.
+
+    Args:
+        place: ``query``, ``path``, ``header`` or ``body``.
+        name: of the value.
+        detail: what it must be.
+    """
+    return Problem(Kind.INVALID_REQUEST, f"{name}: {detail}", (Fault(place, name, detail),))
+
+
 def read_only() -> Problem:
     """Make the answer to every attempt to write."""
     return Problem(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from uuid_utils import uuid7
 
+from meter.api.callers import REQUEST_ID_IN_SCOPE
 from meter.api.problems import Kind, Problem
 from meter.telemetry import correlation, get_logger
 
@@ -53,6 +54,7 @@ class RequestFrame:
             await self._app(scope, receive, send)
             return
         request_id = _request_id(scope)
+        scope[REQUEST_ID_IN_SCOPE] = request_id.decode()
         response = _Response(send, request_id)
         started = time.perf_counter()
         with correlation(request_id=request_id.decode()):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import jwt
 
+from meter.api.callers import User
 from meter.errors import MeterError
 
 if TYPE_CHECKING:
@@ -35,15 +36,6 @@ class TokenRefused(MeterError):
     """The bearer token is not valid; the message says why without repeating any of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who makes a request."""
-
-    user_id: str
-    #: Sees every organization without being a member.
-    system_admin: bool = False
-
-
 class KeySource(Protocol):
     """Where the issuer's public keys come from."""
 
@@ -59,7 +51,7 @@ class KeySource(Protocol):
 class _Verified:
     """A token that held when it was last looked at closely."""
 
-    caller: Caller
+    caller: User
     expires_at: int
     key_id: str | None
     key: jwt.PyJWK
@@ -84,7 +76,7 @@ class Tokens:
         self._verified_max = verified_max
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
 
-    def caller(self, token: str) -> Caller:
+    def caller(self, token: str) -> User:
         """Check a token.
 
         Args:
@@ -146,7 +138,7 @@ class Tokens:
             raise TokenRefused("the token is malformed or wrongly signed") from None
 
 
-def _caller(claims: Mapping[str, Any]) -> Caller:
+def _caller(claims: Mapping[str, Any]) -> User:
     user_id = claims["sub"]
     if not isinstance(user_id, str) or not 1 <= len(user_id) <= USER_ID_MAX_CHARS or "\x00" in user_id:
         raise TokenRefused("the token names no user that could exist")
@@ -155,4 +147,4 @@ def _caller(claims: Mapping[str, Any]) -> Caller:
     except UnicodeEncodeError:
         raise TokenRefused("the token names no user that could exist") from None
     roles = claims.get("roles")
-    return Caller(user_id, system_admin=isinstance(roles, list) and SYSTEM_ADMIN_ROLE in roles)
+    return User(user_id, system_admin=isinstance(roles, list) and SYSTEM_ADMIN_ROLE in roles)

@@ -56,6 +56,12 @@ class Membership:
             row = await self._connections.ask(statement("read_role"), *reader.settings())
         return None if row is None else Standing(row["role"])
 
+    async def administers_any(self, user_id: str) -> bool:
+        """Read whether a user is admin or owner of any organization."""
+        with reading():
+            found: bool = await self._connections.fetchval(statement("read_whether_administrator"), user_id)
+        return found
+
     async def organizations_of(
         self, user_id: str, *, sees_every_organization: bool, after: str, limit: int
     ) -> list[OrganizationOfUser]:

@@ -7,16 +7,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from meter.api.access import (
-    Administrator,
-    MemberOrOwn,
+    AdministratorOrReader,
+    MemberOrOwnOrChecking,
     OwnUserId,
+    PoolOrgId,
     gateways_of,
-    known_org_id,
 )
 from meter.api.authentication import BASE_PATH
 from meter.api.bodies import json_response, json_response_with_etag
-from meter.api.parameters import CheckQuery, OrgId, PageQuery
-from meter.api.problems import not_found
+from meter.api.parameters import CheckQuery, PageQuery
+from meter.api.problems import invalid, not_found
 from meter.api.routes.answers import answers
 from meter.api.routes.pages import page_response
 from meter.api.schemas import AllocationPage, CreditCheck, CreditPool, UserCreditsPage
@@ -43,10 +43,10 @@ async def credits_of_user(
     summary="The pool balance of an organization",
     responses=answers(CreditPool, 404, not_modified=True),
 )
-async def credit_pool(request: Request, org_id: OrgId) -> Response:
+async def credit_pool(request: Request, org_id: PoolOrgId) -> Response:
     """For members and system admins. Send the ETag back in If-None-Match to be told that nothing changed."""
     # Balance and membership in one statement: this is what services ask before every expensive call.
-    pool = await gateways_of(request).balances.credit_pool(known_org_id(org_id))
+    pool = await gateways_of(request).balances.credit_pool(org_id)
     if pool is None:
         raise not_found()
     return json_response_with_etag(request, pool)
@@ -58,7 +58,7 @@ async def credit_pool(request: Request, org_id: OrgId) -> Response:
     responses=answers(AllocationPage, 403, 404, 422),
 )
 async def allocations(
-    request: Request, access: Administrator, query: Annotated[PageQuery, Query()]
+    request: Request, access: AdministratorOrReader, query: Annotated[PageQuery, Query()]
 ) -> Response:
     """For admins and owners of the organization and system admins. In the order of the user ids."""
     found = await gateways_of(request).balances.allocations(
@@ -72,9 +72,16 @@ async def allocations(
     summary="Whether a charge would be taken now",
     responses=answers(CreditCheck, 403, 404, 422),
 )
-async def check(request: Request, access: MemberOrOwn, query: Annotated[CheckQuery, Query()]) -> Response:
-    """Members ask for themselves, admins, owners and system admins for anyone. Nothing is reserved."""
-    user_id = query.user_id or access.caller.user_id
+async def check(
+    request: Request, access: MemberOrOwnOrChecking, query: Annotated[CheckQuery, Query()]
+) -> Response:
+    """Members ask for themselves, admins, owners, system admins and services for anyone.
+
+    Nothing is reserved.
+    """
+    user_id = query.user_id or access.user_id
+    if user_id is None:
+        raise invalid("query", "user_id", "an API key is nobody; say who would use it")
     sufficient = await gateways_of(request).balances.suffices(access.org_id, user_id, query.credits)
     return json_response(
         {"org_id": access.org_id, "user_id": user_id, "credits": query.credits, "sufficient": sufficient}

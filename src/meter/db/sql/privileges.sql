@@ -32,6 +32,14 @@ grant execute on function queued_usage(varchar), latest_usage_like(varchar, varc
 grant execute on function reader_organization(), reader_sees_everyone(), reader_organizations(),
     read_credit_pool(varchar, varchar, text), read_role(varchar, varchar, text) to meter_reader;
 
+-- And asks who calls; that a key was used is the only thing it may note.
+grant select on api_keys to meter_reader, meter_admin;
+grant execute on function note_api_key_use(uuid) to meter_reader;
+grant execute on function
+    create_api_key(varchar, varchar, varchar, bytea, text[], timestamptz, integer, integer, varchar),
+    revoke_api_key(varchar, varchar)
+    to meter_admin;
+
 -- The control plane makes the few writes that people make.
 grant select on organizations, organization_members, organization_subscriptions, organization_credit_pools,
     user_credit_allocations, credit_usage_attribution, org_billing_history, service_prices, subscription_plans,

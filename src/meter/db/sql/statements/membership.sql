@@ -10,6 +10,10 @@ select set_config('meter.user_id', $1, true), set_config('meter.org_id', $2, tru
 -- The same arguments. No row: no organization of the reader's; null: it is, though the reader is no member.
 select role from read_role($1, $2, $3);
 
+-- name: read_whether_administrator
+-- $1 user.
+select exists (select from organization_members where user_id = $1 and role in ('admin', 'owner'));
+
 -- name: read_user_organizations
 -- $1 user, $2 the organization id before the page, $3 rows at most.
 select organization.id as org_id, organization.name, organization.display_name, organization.status, member.role
