@@ -24,6 +24,7 @@ from meter.api.tokens import Tokens
 from meter.db.balances import Balances
 from meter.db.membership import Membership
 from meter.db.reading import STATEMENT_TIMEOUT_MS, open_reader
+from meter.db.subscription_reads import SubscriptionReads
 from meter.db.usage_history import UsageHistory
 from meter.db.usage_summary import UsageSummaries
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
     from tests.private_servers import PostgresServers
+
+    from meter.db.reader import ReaderConnections
 
 ISSUER = "https://issuer.test"
 AUDIENCE = "meter"
@@ -126,8 +129,10 @@ async def seeded_api(servers: PostgresServers, seed: str, folder: Path) -> Async
             yield client
 
 
-def gateways(pool: asyncpg.Pool) -> Gateways:
-    return Gateways(Balances(pool), Membership(pool), UsageHistory(pool), UsageSummaries(pool))
+def gateways(pool: ReaderConnections) -> Gateways:
+    return Gateways(
+        Balances(pool), Membership(pool), UsageHistory(pool), UsageSummaries(pool), SubscriptionReads(pool)
+    )
 
 
 def check_against_contract(response: httpx.Response, contract: dict[str, Any] | None = None) -> None:

@@ -12,7 +12,9 @@ from meter.api.http_metrics import HttpMetrics
 from meter.api.server import stop_signal, tokens_of
 from meter.db.balances import Balances
 from meter.db.membership import Membership
+from meter.db.reader import ReaderConnections
 from meter.db.reading import open_reader
+from meter.db.subscription_reads import SubscriptionReads
 from meter.db.usage_history import UsageHistory
 from meter.db.usage_summary import UsageSummaries
 from meter.db.writing import open_writer
@@ -46,9 +48,10 @@ async def run_admin(settings: Settings) -> None:
     # Who belongs where is asked of the primary: who was removed is out at once.
     gateways = Gateways(
         Balances(reader),
-        Membership(writer),
+        Membership(ReaderConnections(writer)),
         UsageHistory(reader),
         UsageSummaries(reader),
+        SubscriptionReads(reader),
         of_primary=settings.read_database_url is None,
     )
     writes = Writes.through(writer, admins_may_purchase=settings.admin_purchases)
@@ -67,7 +70,7 @@ async def run_admin(settings: Settings) -> None:
         log.info("stopping")
 
 
-async def _pools(settings: Settings) -> tuple[asyncpg.Pool, asyncpg.Pool]:
+async def _pools(settings: Settings) -> tuple[asyncpg.Pool, ReaderConnections]:
     if settings.database_url is None:
         raise ConfigurationError(
             "METER_DATABASE_URL is not set; set it to the database, with a login that may act as meter_admin"

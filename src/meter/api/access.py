@@ -26,6 +26,7 @@ from meter.api.parameters import OrgId, UserId
 from meter.api.problems import Kind, Problem
 from meter.db.balances import Balances
 from meter.db.membership import Membership
+from meter.db.subscription_reads import SubscriptionReads
 from meter.db.usage_history import UsageHistory
 from meter.db.usage_summary import UsageSummaries
 
@@ -39,6 +40,7 @@ class Gateways:
     membership: Membership
     history: UsageHistory
     summaries: UsageSummaries
+    subscriptions: SubscriptionReads
     #: Whether all of them read from the primary, so that one statement may check membership and read.
     of_primary: bool = True
 
@@ -159,26 +161,16 @@ def own_user_id(request: Request, user_id: UserId) -> str:
     return user_id
 
 
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """Who asks, for a statement that checks membership itself."""
-
-    org_id: str
-    user_id: str
-    sees_every_organization: bool
-
-
-async def asker(request: Request, org_id: OrgId) -> Asker:
+async def pool_org_id(request: Request, org_id: OrgId) -> str:
     """Leave the check of membership to the statement that reads, where that reads from the primary.
 
     Raises:
         Problem: not found or forbidden, where it is decided here already.
     """
     caller, gateways = caller_of(request), gateways_of(request)
-    if isinstance(caller, User) and gateways.of_primary:
-        return Asker(known_org_id(org_id), caller.user_id, caller.system_admin)
-    access = await admit_member(caller, org_id, gateways.membership)
-    return Asker(org_id, access.user_id or "", sees_every_organization=True)
+    if not isinstance(caller, User) or not gateways.of_primary:
+        await admit_member(caller, org_id, gateways.membership)
+    return known_org_id(org_id)
 
 
 #: Members, system admins, keys that may read.
@@ -199,4 +191,4 @@ MemberOrOwn = Annotated[Access, Depends(member_or_own_access(Scope.READ))]
 #: The same for whether a charge would be taken: keys that may check.
 MemberOrOwnOrChecking = Annotated[Access, Depends(member_or_own_access(Scope.CHECK))]
 OwnUserId = Annotated[str, Depends(own_user_id)]
-AskerOfPool = Annotated[Asker, Depends(asker)]
+PoolOrgId = Annotated[str, Depends(pool_org_id)]

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from meter.api.callers import CALLER_IN_SCOPE
 from meter.api.problems import Kind, Problem
+from meter.api.readers import reader_of
 from meter.api.tokens import TokenRefused, Tokens
+from meter.db.reader import reading_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,7 +41,8 @@ class Authentication:
             except Problem as problem:
                 await problem.response()(scope, receive, send)
                 return
-        await self._app(scope, receive, send)
+        with reading_for(reader_of(scope.get(CALLER_IN_SCOPE))):
+            await self._app(scope, receive, send)
 
 
 def _is_protected(path: str) -> bool:

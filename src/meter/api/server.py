@@ -15,6 +15,7 @@ from meter.api.tokens import Tokens
 from meter.db.balances import Balances
 from meter.db.membership import Membership
 from meter.db.reading import open_reader
+from meter.db.subscription_reads import SubscriptionReads
 from meter.db.usage_history import UsageHistory
 from meter.db.usage_summary import UsageSummaries
 from meter.errors import ConfigurationError
@@ -50,7 +51,9 @@ async def run_api(settings: Settings) -> None:
         raise ConfigurationError("the database URL cannot be understood") from None
     registry = process_registry("api")
     checks = checks_of(pool)
-    gateways = Gateways(Balances(pool), Membership(pool), UsageHistory(pool), UsageSummaries(pool))
+    gateways = Gateways(
+        Balances(pool), Membership(pool), UsageHistory(pool), UsageSummaries(pool), SubscriptionReads(pool)
+    )
     app = build_app(gateways, tokens, HttpMetrics(registry), checks)
     stop = stop_signal()
     async with (

@@ -11,6 +11,7 @@ from meter import __version__
 from meter.cli.backfill import publish
 from meter.cli.corrections import void
 from meter.cli.dead_letters import dead_letters
+from meter.cli.keys import keys
 from meter.cli.operators import allocations, credits_, members, organizations
 from meter.cli.processes import admin, api, migrate, token, up, worker
 from meter.cli.reconcile import reconcile
@@ -47,7 +48,7 @@ def meter() -> None:
 
 for command in (
     *(up, worker, api, admin, migrate, token, publish),
-    *(organizations, members, credits_, allocations),
+    *(organizations, members, credits_, allocations, keys),
     *(dead_letters, void, reconcile),
 ):
     meter.add_command(command)

@@ -11,7 +11,7 @@ from meter.db.subscriptions import Subscription
 if TYPE_CHECKING:
     from uuid import UUID
 
-    import asyncpg
+    from meter.db.reader import ReaderConnections
 
 
 class SubscriptionReads:
@@ -20,29 +20,23 @@ class SubscriptionReads:
     Every method raises the errors of ``meter.db.reading.reading``.
 
     Args:
-        pool: connections acting as ``meter_reader``.
+        connections: they show what the present reader may see.
     """
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool = pool
+    def __init__(self, connections: ReaderConnections) -> None:
+        self._connections = connections
 
-    async def one(
-        self, subscription_id: UUID, reader: str, *, sees_every_organization: bool
-    ) -> Subscription | None:
+    async def one(self, subscription_id: UUID) -> Subscription | None:
         """Read a subscription.
 
         Args:
             subscription_id: which.
-            reader: the user who asks.
-            sees_every_organization: whether the user need not be a member.
 
         Returns:
-            None where there is none, or none of an organization that the reader belongs to.
+            None where there is none, or none that the present reader sees.
         """
         with reading():
-            row = await self._pool.fetchrow(
-                statement("read_subscription"), subscription_id, reader, sees_every_organization
-            )
+            row = await self._connections.fetchrow(statement("read_subscription"), subscription_id)
         return None if row is None else Subscription(**row)
 
     async def of_organization(self, org_id: str, *, after: UUID | None, limit: int) -> list[Subscription]:
@@ -54,5 +48,5 @@ class SubscriptionReads:
             limit: rows at most.
         """
         with reading():
-            rows = await self._pool.fetch(statement("read_subscriptions"), org_id, after, limit)
+            rows = await self._connections.fetch(statement("read_subscriptions"), org_id, after, limit)
         return [Subscription(**row) for row in rows]

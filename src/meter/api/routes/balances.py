@@ -8,9 +8,9 @@ from starlette.responses import Response
 
 from meter.api.access import (
     AdministratorOrReader,
-    AskerOfPool,
     MemberOrOwnOrChecking,
     OwnUserId,
+    PoolOrgId,
     gateways_of,
 )
 from meter.api.authentication import BASE_PATH
@@ -43,12 +43,10 @@ async def credits_of_user(
     summary="The pool balance of an organization",
     responses=answers(CreditPool, 404, not_modified=True),
 )
-async def credit_pool(request: Request, asker: AskerOfPool) -> Response:
+async def credit_pool(request: Request, org_id: PoolOrgId) -> Response:
     """For members and system admins. Send the ETag back in If-None-Match to be told that nothing changed."""
     # Balance and membership in one statement: this is what services ask before every expensive call.
-    pool = await gateways_of(request).balances.credit_pool(
-        asker.org_id, asker.user_id, sees_every_organization=asker.sees_every_organization
-    )
+    pool = await gateways_of(request).balances.credit_pool(org_id)
     if pool is None:
         raise not_found()
     return json_response_with_etag(request, pool)

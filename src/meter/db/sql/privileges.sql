@@ -27,9 +27,20 @@ grant select on organizations, organization_members, organization_subscriptions,
     credit_usage_entries, org_billing_summary, user_multi_org_credits, top_credit_users_by_org, org_billing_metrics,
     credit_usage_by_service to meter_reader;
 grant execute on function has_sufficient_credits(varchar, varchar, numeric) to meter_reader;
-grant select on rolled_up_organizations, usage_by_service, usage_by_user, usage_of_user to meter_reader;
+grant select on rolled_up_organizations, readable_usage_by_service, readable_usage_by_user, usage_of_user to meter_reader;
 grant execute on function queued_usage(varchar), latest_usage_like(varchar, varchar, usage_outcome, timestamptz)
     to meter_reader;
+-- Each row only of whom it reads for.
+grant execute on function reader_organization(), reader_sees_everyone(), reader_organizations(),
+    read_credit_pool(varchar, varchar, text), read_role(varchar, varchar, text) to meter_reader;
+
+-- And asks who calls; that a key was used is the only thing it may note.
+grant select on api_keys to meter_reader, meter_admin;
+grant execute on function note_api_key_use(uuid) to meter_reader;
+grant execute on function
+    create_api_key(varchar, varchar, varchar, bytea, text[], timestamptz, integer, integer, varchar),
+    revoke_api_key(varchar, varchar)
+    to meter_admin;
 
 -- The control plane makes the few writes that people make.
 grant select on organizations, organization_members, organization_subscriptions, organization_credit_pools,

@@ -1,11 +1,11 @@
 -- What is asked and changed about subscriptions: the reads as meter_reader, the writes as meter_admin.
 
 -- name: read_subscription
--- $1 subscription, $2 user, $3 whether the user need not be a member.
+-- $1 subscription. Whom it is shown to is decided by the policies of the reader.
 select id, org_id, plan, billing_cycle, monthly_price, status, trial_ends_at,
        current_period_start, current_period_end, cancel_at, canceled_at, version, created_at, updated_at
 from organization_subscriptions
-where id = $1 and ($3 or org_id in (select org_id from organization_members where user_id = $2));
+where id = $1;
 
 -- name: read_subscriptions
 -- $1 organization, $2 the subscription before the first wanted (null: the newest), $3 rows at most. Newest first.
