@@ -78,7 +78,7 @@ async def test_a_dearer_plan_is_an_upgrade_and_the_rest_of_the_period_is_prorate
         "hybrid", Decimal(99), 2,
     )  # fmt: skip
     down = await books.subscriptions.change(
-        "acme", started.id, SubscriptionTerms(plan="platform"), version=2, author=OLGA
+        "acme", started.id, SubscriptionTerms(plan="platform"), versions=[2], author=OLGA
     )
     assert (down.credit, down.charge) == (Decimal("66.00"), Decimal("33.33"))
     priced = await books.subscriptions.change(
@@ -151,16 +151,16 @@ async def test_of_two_changes_of_the_same_version_one_is_stale(books: Subscriber
     started = await books.subscriptions.start("acme", "byok", author=OLGA)
     answers = await asyncio.gather(
         books.subscriptions.change(
-            "acme", started.id, SubscriptionTerms(plan="hybrid"), version=1, author=OLGA
+            "acme", started.id, SubscriptionTerms(plan="hybrid"), versions=[1], author=OLGA
         ),
         books.subscriptions.change(
-            "acme", started.id, SubscriptionTerms(plan="platform"), version=1, author=OLGA
+            "acme", started.id, SubscriptionTerms(plan="platform"), versions=[1], author=OLGA
         ),
         return_exceptions=True,
     )
     assert sorted(type(answer).__name__ for answer in answers) == ["ChangedSubscription", "StaleVersion"]
     with pytest.raises(StaleVersion):
-        await books.subscriptions.cancel("acme", started.id, version=1, author=OLGA)
+        await books.subscriptions.cancel("acme", started.id, versions=[1], author=OLGA)
 
 
 async def test_of_two_starts_at_once_one_is_refused(books: Subscribers) -> None:
@@ -180,7 +180,8 @@ async def test_of_two_starts_at_once_one_is_refused(books: Subscribers) -> None:
         ({"monthly_price": Decimal("0.001")}, InvalidArgument),
         ({"monthly_price": Decimal(10) ** 10}, InvalidArgument),
         ({"trial_days": -1}, InvalidArgument),
-        ({"trial_days": 731}, InvalidArgument),
+        ({"trial_days": 91}, InvalidArgument),
+        ({"trial_days": 731, "author": OPERATOR}, InvalidArgument),
         ({"org_id": "nobody"}, UnknownOrganization),
         ({"org_id": "closed", "author": OPERATOR}, OrganizationClosed),
         ({"author": Author("ann", None, "ann")}, NotPermitted),
@@ -207,3 +208,12 @@ async def test_a_member_who_is_no_admin_any_more_changes_nothing(books: Subscrib
     with pytest.raises(UnknownSubscription):
         await books.subscriptions.cancel("globex", started.id, author=OPERATOR)
     assert await books.history() == ["subscription_started"]
+
+
+async def test_an_organization_gives_itself_one_trial(books: Subscribers) -> None:
+    first = await books.subscriptions.start("acme", "byok", trial_days=90, author=OLGA)
+    await books.subscriptions.cancel("acme", first.id, immediately=True, author=OLGA)
+    with pytest.raises(SubscriptionConflict, match="had its trial"):
+        await books.subscriptions.start("acme", "byok", trial_days=1, author=OLGA)
+    again = await books.subscriptions.start("acme", "byok", trial_days=730, author=OPERATOR)
+    assert again.status == "trialing"

@@ -54,7 +54,11 @@ async def run_admin(settings: Settings) -> None:
         SubscriptionReads(reader),
         of_primary=settings.read_database_url is None,
     )
-    writes = Writes.through(writer, admins_may_purchase=settings.admin_purchases)
+    writes = Writes.through(
+        writer,
+        admins_may_purchase=settings.admin_purchases,
+        anyone_creates_organizations=settings.anyone_creates_organizations,
+    )
     app = build_admin_app(gateways, writes, tokens, HttpMetrics(registry), checks)
     stop = stop_signal()
     async with (

@@ -9,6 +9,7 @@ from meter.db.statements import statement
 from meter.db.writing import writing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from decimal import Decimal
     from uuid import UUID
@@ -112,7 +113,7 @@ class Subscriptions:
             plan: by which its usage is rated from now on.
             billing_cycle: how long a period is.
             monthly_price: USD a month, at most two decimals; the plan's where None.
-            trial_days: 0 to 730; the first paid period begins after them.
+            trial_days: 0 to 730, by a member's right to 90 and once; the first paid period begins after them.
             author: who does it.
 
         Returns:
@@ -120,7 +121,7 @@ class Subscriptions:
 
         Raises:
             OrganizationClosed: as it says.
-            SubscriptionConflict: the organization has a live subscription.
+            SubscriptionConflict: the organization has a live subscription, or had its trial.
         """
         with writing():
             row = await self._pool.fetchrow(
@@ -136,13 +137,19 @@ class Subscriptions:
             )
         return Subscription(**row)
 
+    async def subscriber(self, subscription_id: UUID) -> str | None:
+        """Say whose a subscription is; None where there is none."""
+        with writing():
+            org_id: str | None = await self._pool.fetchval(statement("subscriber"), subscription_id)
+        return org_id
+
     async def change(
         self,
         org_id: str,
         subscription_id: UUID,
         terms: SubscriptionTerms,
         *,
-        version: int | None = None,
+        versions: Sequence[int] | None = None,
         author: Author,
     ) -> ChangedSubscription:
         """Change a subscription; a change that changes nothing records nothing.
@@ -151,7 +158,7 @@ class Subscriptions:
             org_id: whose it is.
             subscription_id: which.
             terms: how it is to be.
-            version: the version that was read; None changes any.
+            versions: of which one must be the present one; None changes any.
             author: who does it.
 
         Returns:
@@ -168,7 +175,7 @@ class Subscriptions:
                 statement("change_subscription"),
                 org_id,
                 subscription_id,
-                version,
+                versions,
                 terms.plan,
                 terms.billing_cycle,
                 terms.monthly_price,
@@ -188,7 +195,7 @@ class Subscriptions:
         subscription_id: UUID,
         *,
         immediately: bool = False,
-        version: int | None = None,
+        versions: Sequence[int] | None = None,
         author: Author,
     ) -> Subscription:
         """Cancel a subscription; one that is canceled already stays as it is.
@@ -197,7 +204,7 @@ class Subscriptions:
             org_id: whose it is.
             subscription_id: which.
             immediately: at once instead of at the end of its period.
-            version: the version that was read; None cancels any.
+            versions: of which one must be the present one; None cancels any.
             author: who does it.
 
         Returns:
@@ -213,7 +220,7 @@ class Subscriptions:
                 statement("cancel_subscription"),
                 org_id,
                 subscription_id,
-                version,
+                versions,
                 immediately,
                 author.actor,
                 author.request_id,

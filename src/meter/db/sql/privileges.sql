@@ -60,12 +60,14 @@ grant execute on function
     void_usage(varchar, varchar, varchar, varchar, varchar),
     repair_balances(varchar, varchar)
     to meter_admin;
+-- And asks who is what where.
+grant execute on function read_role(varchar, varchar, text) to meter_admin;
 -- And changes subscriptions and members.
 grant execute on function
     change_subscription(
-        varchar, uuid, integer, text, text, numeric, boolean, boolean, varchar, varchar, varchar
+        varchar, uuid, integer[], text, text, numeric, boolean, boolean, varchar, varchar, varchar
     ),
-    cancel_subscription(varchar, uuid, integer, boolean, varchar, varchar, varchar),
+    cancel_subscription(varchar, uuid, integer[], boolean, varchar, varchar, varchar),
     change_member_role(varchar, varchar, text, varchar, varchar, varchar),
     remove_organization_member(varchar, varchar, varchar, varchar, varchar)
     to meter_admin;

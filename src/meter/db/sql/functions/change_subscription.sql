@@ -1,7 +1,7 @@
 -- Changes what an organization subscribes to. A null argument keeps what is set; a change that changes nothing records
 -- nothing and leaves the version.
 --
--- p_version: the version that was read; any where null. p_plan, p_billing_cycle: a new cycle begins a new period now.
+-- p_versions: of which one must be the present one; any where null. p_plan, p_billing_cycle: a new cycle begins a new period now.
 -- p_monthly_price: USD a month; where null a new plan comes at its own price. p_paused: true pauses it, so that usage is
 -- rated as without a subscription; false resumes it, in a new period where the paid one is over. p_withdraw: takes a
 -- cancellation back that has not taken effect. p_actor, p_request_id: kept in the history. p_acting_user: the member whose
@@ -12,7 +12,7 @@
 -- Raises: MT003, MT005, MT006; MT030 the acting user is no admin or owner; MT031 no such subscription; MT032 it has another
 --     version; MT033 it is canceled, or paused and not resumed, or a new cycle is wanted of one that is to end.
 create or replace function change_subscription(
-    p_org_id varchar, p_subscription_id uuid, p_version integer default null, p_plan text default null,
+    p_org_id varchar, p_subscription_id uuid, p_versions integer[] default null, p_plan text default null,
     p_billing_cycle text default null, p_monthly_price numeric default null, p_paused boolean default null,
     p_withdraw boolean default false, p_actor varchar default session_user, p_request_id varchar default null,
     p_acting_user varchar default null
@@ -27,10 +27,11 @@ declare
     before organization_subscriptions;
     terms record;
 begin
-    perform lock_open_organization(p_org_id);
+    perform lock_organization(p_org_id);
     perform require_administrator(p_org_id, p_acting_user);
     moment := clock_timestamp();
-    subscription := subscription_at(p_org_id, p_subscription_id, p_version, moment);
+    subscription := subscription_at(p_org_id, p_subscription_id, p_versions, moment);
+    perform lock_open_organization(p_org_id);
     if subscription.status = 'canceled' then
         raise exception 'the subscription is canceled' using errcode = 'MT033', hint = 'Start a new one.';
     end if;

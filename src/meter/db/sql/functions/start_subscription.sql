@@ -2,10 +2,11 @@
 --
 -- p_plan: platform, byok or hybrid. p_billing_cycle: monthly, yearly or custom. p_monthly_price: USD a month; the plan's
 -- where null. p_trial_days: the trial's length, at most 730, none where null; the first paid period begins after it.
+-- By a member's right a trial has at most 90 days, and an organization has one.
 -- p_actor: who did it. p_request_id: kept in the history. p_acting_user: the member whose right is used; nobody's where null.
 -- Returns: the subscription. Locks: the pool.
 -- Raises: MT003 unknown organization; MT005 closed; MT006 an argument outside the contract; MT030 the acting user is no
---     admin or owner; MT033 the organization has a live subscription.
+--     admin or owner; MT033 the organization has a live subscription, or had its trial.
 create or replace function start_subscription(
     p_org_id varchar, p_plan text, p_billing_cycle text default 'monthly', p_monthly_price numeric default null,
     p_trial_days integer default null, p_actor varchar default session_user, p_request_id varchar default null,
@@ -22,8 +23,8 @@ declare
     subscription organization_subscriptions;
 begin
     price := check_subscription_terms(p_plan, p_billing_cycle, p_monthly_price);
-    if p_trial_days not between 0 and 730 then
-        raise exception 'trial_days must be from 0 to 730' using errcode = 'MT006';
+    if p_trial_days not between 0 and case when p_acting_user is null then 730 else 90 end then
+        raise exception 'trial_days must be from 0 to 90; system admins give up to 730' using errcode = 'MT006';
     end if;
     perform lock_open_organization(p_org_id);
     perform require_administrator(p_org_id, p_acting_user);
@@ -38,6 +39,11 @@ begin
         end if;
     end if;
 
+    if p_acting_user is not null and p_trial_days > 0 and exists (
+        select from organization_subscriptions where org_id = p_org_id and trial_ends_at is not null
+    ) then
+        raise exception 'organization "%" had its trial', p_org_id using errcode = 'MT033', hint = 'Start without one.';
+    end if;
     trial_end := case when p_trial_days > 0 then moment + make_interval(hours => 24 * p_trial_days) end;
     insert into organization_subscriptions (
         org_id, plan, monthly_price, billing_cycle, status, trial_ends_at, period_anchor, current_period_start,

@@ -29,7 +29,7 @@ select id, org_id, plan, billing_cycle, monthly_price, status, trial_ends_at,
 from start_subscription($1, $2, $3, $4, $5, $6, $7, $8);
 
 -- name: change_subscription
--- $3 version, $4 plan, $5 cycle, $6 price, $7 paused, $8 withdraw the cancellation, $9 to $11 as of start_subscription.
+-- $3 versions, $4 plan, $5 cycle, $6 price, $7 paused, $8 withdraw the cancellation, $9 to $11 as of start_subscription.
 select (subscription).id, (subscription).org_id, (subscription).plan, (subscription).billing_cycle, (subscription).monthly_price,
        (subscription).status, (subscription).trial_ends_at, (subscription).current_period_start, (subscription).current_period_end,
        (subscription).cancel_at, (subscription).canceled_at, (subscription).version, (subscription).created_at, (subscription).updated_at,
@@ -37,7 +37,7 @@ select (subscription).id, (subscription).org_id, (subscription).plan, (subscript
 from change_subscription($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
 
 -- name: cancel_subscription
--- $3 version, $4 immediately, $5 to $7 as of start_subscription.
+-- $3 versions, $4 immediately, $5 to $7 as of start_subscription.
 select id, org_id, plan, billing_cycle, monthly_price, status, trial_ends_at,
        current_period_start, current_period_end, cancel_at, canceled_at, version, created_at, updated_at
 from cancel_subscription($1, $2, $3, $4, $5, $6, $7);
