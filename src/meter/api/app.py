@@ -43,7 +43,13 @@ class ReadApi(FastAPI):
             redoc_url=None,
             redirect_slashes=False,
         )
-        for router in (routes.balances, routes.usage, routes.organizations, health.router):
+        for router in (
+            routes.balances,
+            routes.usage,
+            routes.billing,
+            routes.organizations,
+            health.router,
+        ):
             self.include_router(router)
         install_problem_handlers(self)
 
