@@ -15,15 +15,10 @@ from tests.read_api import BASE_PATH, Issuer, check_against_contract
 from meter.admin.app import AdminApi, build_admin_app
 from meter.admin.gateways import Writes
 from meter.api.access import Gateways
+from meter.api.databases import ReadDatabases
 from meter.api.health import checks_of
 from meter.api.http_metrics import HttpMetrics
-from meter.db.balances import Balances
-from meter.db.membership import Membership
-from meter.db.reader import ReaderConnections
 from meter.db.reading import open_reader
-from meter.db.subscription_reads import SubscriptionReads
-from meter.db.usage_history import UsageHistory
-from meter.db.usage_summary import UsageSummaries
 from meter.db.writing import open_writer
 
 if TYPE_CHECKING:
@@ -84,13 +79,7 @@ async def admin_api(
     issuer = Issuer(folder / "jwks.json")
     async with await open_writer(dsn) as writer, await open_reader(dsn) as reader:
         app = build_admin_app(
-            Gateways(
-                Balances(reader),
-                Membership(ReaderConnections(writer)),
-                UsageHistory(reader),
-                UsageSummaries(reader),
-                SubscriptionReads(reader),
-            ),
+            Gateways.of(ReadDatabases(reader, reader)),
             Writes.through(writer, admins_may_purchase=admins_may_purchase),
             issuer.tokens(),
             HttpMetrics(CollectorRegistry()),

@@ -17,16 +17,12 @@ from prometheus_client import CollectorRegistry
 from meter.api.access import Gateways
 from meter.api.app import ReadApi, build_app
 from meter.api.authentication import BASE_PATH
+from meter.api.databases import ReadDatabases
 from meter.api.health import checks_of
 from meter.api.http_metrics import HttpMetrics
 from meter.api.key_file import KeyFile
 from meter.api.tokens import Tokens
-from meter.db.balances import Balances
-from meter.db.membership import Membership
 from meter.db.reading import STATEMENT_TIMEOUT_MS, open_reader
-from meter.db.subscription_reads import SubscriptionReads
-from meter.db.usage_history import UsageHistory
-from meter.db.usage_summary import UsageSummaries
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -130,9 +126,7 @@ async def seeded_api(servers: PostgresServers, seed: str, folder: Path) -> Async
 
 
 def gateways(pool: ReaderConnections) -> Gateways:
-    return Gateways(
-        Balances(pool), Membership(pool), UsageHistory(pool), UsageSummaries(pool), SubscriptionReads(pool)
-    )
+    return Gateways.of(ReadDatabases(pool, pool))
 
 
 def check_against_contract(response: httpx.Response, contract: dict[str, Any] | None = None) -> None:

@@ -63,8 +63,7 @@ async def test_it_serves_until_sigterm_and_finishes_what_is_under_way(
     await connection.execute("select create_organization('acme')")
     await connection.execute("select add_organization_member('acme', 'ann', 'member')")
     settings = {
-        "METER_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/not-this-one",
-        "METER_READ_DATABASE_URL": database.dsn,
+        "METER_DATABASE_URL": database.dsn,
         "METER_TOKEN_ISSUER": ISSUER,
         "METER_TOKEN_JWKS_FILE": str(issuer.jwks_file),
         "METER_API_PORT": "0",

@@ -7,16 +7,10 @@ from typing import TYPE_CHECKING
 from meter.admin.app import build_admin_app
 from meter.admin.gateways import Writes
 from meter.api.access import Gateways
-from meter.api.health import checks_of
+from meter.api.databases import read_databases
+from meter.api.health import checks_of, checks_of_databases
 from meter.api.http_metrics import HttpMetrics
 from meter.api.server import stop_signal, tokens_of
-from meter.db.balances import Balances
-from meter.db.membership import Membership
-from meter.db.reader import ReaderConnections
-from meter.db.reading import open_reader
-from meter.db.subscription_reads import SubscriptionReads
-from meter.db.usage_history import UsageHistory
-from meter.db.usage_summary import UsageSummaries
 from meter.db.writing import open_writer
 from meter.errors import ConfigurationError
 from meter.operations import operations_app, serving
@@ -42,48 +36,33 @@ async def run_admin(settings: Settings) -> None:
         ConfigurationError: the database or the issuer is not set or cannot be used, or a port is taken.
     """
     tokens = tokens_of(settings)
-    writer, reader = await _pools(settings)
-    registry = process_registry("admin")
-    checks = {**checks_of(writer), "reads": checks_of(reader)["database"]}
-    # Who belongs where is asked of the primary: who was removed is out at once.
-    gateways = Gateways(
-        Balances(reader),
-        Membership(ReaderConnections(writer)),
-        UsageHistory(reader),
-        UsageSummaries(reader),
-        SubscriptionReads(reader),
-        of_primary=settings.read_database_url is None,
-    )
-    writes = Writes.through(
-        writer,
-        admins_may_purchase=settings.admin_purchases,
-        anyone_creates_organizations=settings.anyone_creates_organizations,
-    )
-    app = build_admin_app(gateways, writes, tokens, HttpMetrics(registry), checks)
-    stop = stop_signal()
-    async with (
-        writer,
-        reader,
-        serving(app, settings.admin_host, settings.admin_port) as port,
-        serving(
-            operations_app(checks, registry), settings.admin_host, settings.admin_metrics_port
-        ) as metrics_port,
-    ):
-        log.info("serving", host=settings.admin_host, port=port, metrics_port=metrics_port)
-        await stop.wait()
-        log.info("stopping")
+    async with read_databases(settings) as databases, await _writer(settings) as writer:
+        registry = process_registry("admin")
+        checks = {**checks_of(writer), "reads": checks_of_databases(databases)["database"]}
+        writes = Writes.through(
+            writer,
+            admins_may_purchase=settings.admin_purchases,
+            anyone_creates_organizations=settings.anyone_creates_organizations,
+        )
+        app = build_admin_app(Gateways.of(databases), writes, tokens, HttpMetrics(registry), checks)
+        stop = stop_signal()
+        async with (
+            serving(app, settings.admin_host, settings.admin_port) as port,
+            serving(
+                operations_app(checks, registry), settings.admin_host, settings.admin_metrics_port
+            ) as metrics_port,
+        ):
+            log.info("serving", host=settings.admin_host, port=port, metrics_port=metrics_port)
+            await stop.wait()
+            log.info("stopping")
 
 
-async def _pools(settings: Settings) -> tuple[asyncpg.Pool, ReaderConnections]:
+async def _writer(settings: Settings) -> asyncpg.Pool:
     if settings.database_url is None:
         raise ConfigurationError(
             "METER_DATABASE_URL is not set; set it to the database, with a login that may act as meter_admin"
         )
-    reads = settings.read_database_url or settings.database_url
     try:
-        return (
-            await open_writer(settings.database_url.get_secret_value()),
-            await open_reader(reads.get_secret_value()),
-        )
+        return await open_writer(settings.database_url.get_secret_value())
     except ValueError:
         raise ConfigurationError("the database URL cannot be understood") from None

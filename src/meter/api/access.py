@@ -5,7 +5,7 @@ The decisions themselves are in ``meter.api.admission``, for organizations that 
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, cast
+from typing import Annotated, Self, cast
 
 from fastapi import Depends
 from starlette.requests import Request
@@ -22,9 +22,11 @@ from meter.api.admission import (
     require_system_administrator,
 )
 from meter.api.callers import Scope, Service, User, caller_of
+from meter.api.databases import ReadDatabases
 from meter.api.parameters import OrgId, UserId
 from meter.api.problems import Kind, Problem
 from meter.db.balances import Balances
+from meter.db.billing import Billing
 from meter.db.membership import Membership
 from meter.db.subscription_reads import SubscriptionReads
 from meter.db.usage_history import UsageHistory
@@ -40,9 +42,28 @@ class Gateways:
     membership: Membership
     history: UsageHistory
     summaries: UsageSummaries
+    billing: Billing
     subscriptions: SubscriptionReads
     #: Whether all of them read from the primary, so that one statement may check membership and read.
     of_primary: bool = True
+
+    @classmethod
+    def of(cls, databases: ReadDatabases) -> Self:
+        """Make the gateways of what is read.
+
+        Args:
+            databases: the primary, and a replica or the primary again.
+        """
+        replica = databases.replica
+        return cls(
+            balances=Balances(replica),
+            membership=Membership(databases.primary),
+            history=UsageHistory(replica),
+            summaries=UsageSummaries(replica),
+            billing=Billing(replica),
+            subscriptions=SubscriptionReads(replica),
+            of_primary=replica is databases.primary,
+        )
 
 
 def gateways_of(request: Request) -> Gateways:

@@ -48,7 +48,11 @@ class ReadApi(FastAPI):
             redirect_slashes=False,
         )
         for router in (
-            *(routes.balances, routes.usage, routes.organizations, routes.subscriptions),
+            routes.balances,
+            routes.usage,
+            routes.billing,
+            routes.organizations,
+            routes.subscriptions,
             health.router,
         ):
             self.include_router(router)

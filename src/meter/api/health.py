@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 
-import asyncpg
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from meter.api.databases import ReadDatabases
 from meter.db.migrate import schema_is_current
+from meter.db.reader import ReaderConnections
 from meter.operations import Check, readiness_response
 
 router = APIRouter(tags=["health"])
@@ -29,7 +30,7 @@ async def readyz(request: Request) -> Response:
     return await readiness_response(request.app.state.checks)
 
 
-def checks_of(pool: asyncpg.Pool) -> Mapping[str, Check]:
+def checks_of(pool: ReaderConnections) -> Mapping[str, Check]:
     """List what must hold for the API to be ready.
 
     Args:
@@ -42,3 +43,15 @@ def checks_of(pool: asyncpg.Pool) -> Mapping[str, Check]:
         return "the database does not have the schema of this version; run: meter migrate"
 
     return {"database": schema}
+
+
+def checks_of_databases(databases: ReadDatabases) -> Mapping[str, Check]:
+    """List the same for the primary and, where there is one, the replica.
+
+    Args:
+        databases: what is read.
+    """
+    checks = checks_of(databases.primary)
+    if databases.replica is databases.primary:
+        return checks
+    return {**checks, "replica": checks_of(databases.replica)["database"]}

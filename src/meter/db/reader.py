@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from meter.db.statements import statement
 
@@ -93,9 +93,15 @@ class ReaderConnections:
         self._pool = pool
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
-        """Hold a connection, in a transaction that reads for the present reader."""
-        async with self._pool.acquire() as connection, connection.transaction():
+    async def transaction(
+        self, *, isolation: Literal["read_committed", "repeatable_read"] | None = None
+    ) -> AsyncIterator[asyncpg.Connection]:
+        """Hold a connection, in a transaction that reads for the present reader.
+
+        Args:
+            isolation: ``repeatable_read`` where all statements are to see the same moment.
+        """
+        async with self._pool.acquire() as connection, connection.transaction(isolation=isolation):
             await connection.execute(statement("read_for"), *present_reader().settings())
             yield connection
 

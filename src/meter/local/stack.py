@@ -150,7 +150,10 @@ class _Stack:
             token, trusted = self._development_token()
         await self._start_service(
             "api",
-            {"METER_DATABASE_URL": database.reader, "METER_READ_DATABASE_URL": database.reader}
+            {
+                "METER_DATABASE_URL": database.reader,
+                "METER_READ_DATABASE_URL": database.replica or database.reader,
+            }
             | _told_to_all(ports)
             | trusted,
             (self._settings.api_host, ports["api"]),

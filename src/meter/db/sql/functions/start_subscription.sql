@@ -23,7 +23,7 @@ declare
     subscription organization_subscriptions;
 begin
     price := check_subscription_terms(p_plan, p_billing_cycle, p_monthly_price);
-    if p_trial_days not between 0 and case when p_acting_user is null then 730 else 90 end then
+    if p_trial_days not between 0 and (case when p_acting_user is null then 730 else 90 end) then
         raise exception 'trial_days must be from 0 to 90; system admins give up to 730' using errcode = 'MT006';
     end if;
     perform lock_open_organization(p_org_id);
