@@ -73,14 +73,22 @@ class AdminClient:
 
 @asynccontextmanager
 async def admin_api(
-    dsn: str, folder: Path, *, admins_may_purchase: bool = False
+    dsn: str,
+    folder: Path,
+    *,
+    admins_may_purchase: bool = False,
+    anyone_creates_organizations: bool = False,
 ) -> AsyncIterator[AdminClient]:
     """A client of the app as ``meter admin`` builds it, without a network between them."""
     issuer = Issuer(folder / "jwks.json")
     async with await open_writer(dsn) as writer, await open_reader(dsn) as reader:
         app = build_admin_app(
             Gateways.of(ReadDatabases(reader, reader)),
-            Writes.through(writer, admins_may_purchase=admins_may_purchase),
+            Writes.through(
+                writer,
+                admins_may_purchase=admins_may_purchase,
+                anyone_creates_organizations=anyone_creates_organizations,
+            ),
             issuer.tokens(),
             HttpMetrics(CollectorRegistry()),
             checks_of(writer),

@@ -31,6 +31,11 @@ async def call(
     return response
 
 
+def kind_of(response: httpx.Response) -> tuple[int, str]:
+    """The status of a problem, and what its type ends with."""
+    return response.status_code, response.json()["type"].rpartition(":")[2]
+
+
 async def untouched(api: AdminClient, method: str, path: str, as_user: str) -> httpx.Response:
     """Send a request whose body must not be read: it raises when it is."""
 

@@ -8,12 +8,11 @@ from uuid import uuid4
 
 import pytest
 from tests.admin_api import AdminClient, admin_api
-from tests.admin_calls import call, untouched
+from tests.admin_calls import call, kind_of, untouched
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    import httpx
     from tests.private_servers import PostgresServers
 
 SEED = """
@@ -49,10 +48,6 @@ async def started(api: AdminClient, **terms: object) -> dict[str, Any]:
     assert response.status_code == 201, response.text
     body: dict[str, Any] = response.json()
     return body
-
-
-def kind_of(response: httpx.Response) -> tuple[int, str]:
-    return response.status_code, response.json()["type"].rpartition(":")[2]
 
 
 async def test_an_admin_starts_a_subscription_and_every_member_reads_it(api: AdminClient) -> None:
