@@ -18,6 +18,7 @@ from meter.api.access import Gateways
 from meter.api.databases import ReadDatabases
 from meter.api.health import checks_of
 from meter.api.http_metrics import HttpMetrics
+from meter.db.reader import ReaderConnections
 from meter.db.reading import open_reader
 from meter.db.writing import open_writer
 
@@ -32,8 +33,9 @@ _DEADLINE_S = 20
 class AdminClient:
     """Writes as one user or another; every answer is held to the OpenAPI document."""
 
-    def __init__(self, http: httpx.AsyncClient, issuer: Issuer, owner: asyncpg.Connection) -> None:
+    def __init__(self, http: httpx.AsyncClient, issuer: Issuer, owner: asyncpg.Connection, dsn: str) -> None:
         self.http = http
+        self.dsn = dsn
         self.issuer = issuer
         #: The database as its superuser sees it.
         self.owner = owner
@@ -59,6 +61,15 @@ class AdminClient:
         """The same as a system admin who is no member."""
         return await self.post(path, "sam", key, system_admin=True, **body)
 
+    @asynccontextmanager
+    async def with_organizations(self, seed: str) -> AsyncIterator[AdminClient]:
+        """The same while there is what some SQL makes; nothing is left of it."""
+        await self.owner.execute(seed)
+        try:
+            yield self
+        finally:
+            await self.owner.execute("truncate organizations cascade; truncate credit_usage_attribution")
+
     async def waiting(self, count: int = 1) -> None:
         """Wait until so many statements wait for a lock of somebody else."""
         async with asyncio.timeout(_DEADLINE_S):
@@ -83,7 +94,7 @@ async def admin_api(
     issuer = Issuer(folder / "jwks.json")
     async with await open_writer(dsn) as writer, await open_reader(dsn) as reader:
         app = build_admin_app(
-            Gateways.of(ReadDatabases(reader, reader)),
+            Gateways.of(ReadDatabases(ReaderConnections(writer), reader)),
             Writes.through(
                 writer,
                 admins_may_purchase=admins_may_purchase,
@@ -96,5 +107,5 @@ async def admin_api(
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         owner = await asyncpg.connect(dsn)
         async with httpx.AsyncClient(transport=transport, base_url="http://meter.test") as http:
-            yield AdminClient(http, issuer, owner)
+            yield AdminClient(http, issuer, owner, dsn)
         await owner.close()

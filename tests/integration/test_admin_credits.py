@@ -10,8 +10,6 @@ from tests.admin_api import AdminClient, admin_api
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.private_servers import FreshDatabase, PostgresServers
-
 SEED = """
 select create_organization('acme');
 select add_organization_member('acme', 'olga', 'owner');
@@ -23,26 +21,10 @@ select add_organization_member('other', 'eve', 'owner');
 ADDED = {"credits": "100", "purchase_amount": "0.1", "reason": "purchase"}
 
 
-@pytest.fixture(scope="module")
-async def seeded(postgres_servers: PostgresServers) -> AsyncIterator[FreshDatabase]:
-    async with postgres_servers.database() as fresh:
-        yield fresh
-
-
-@pytest.fixture(scope="module")
-async def module_api(
-    seeded: FreshDatabase, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[AdminClient]:
-    async with admin_api(seeded.dsn, tmp_path_factory.mktemp("admin")) as client:
-        yield client
-
-
 @pytest.fixture
-async def api(module_api: AdminClient) -> AsyncIterator[AdminClient]:
-    """The control plane over organizations as they are at the beginning."""
-    await module_api.owner.execute(SEED)
-    yield module_api
-    await module_api.owner.execute("truncate organizations, purged_organizations cascade")
+async def api(control_plane: AdminClient) -> AsyncIterator[AdminClient]:
+    async with control_plane.with_organizations(SEED):
+        yield control_plane
 
 
 async def last_of_history(api: AdminClient) -> dict[str, object]:
@@ -126,10 +108,10 @@ async def test_only_system_admins_add_credits_unless_a_setting_says_otherwise(ap
 
 
 async def test_where_the_setting_says_so_admins_add_what_was_paid_for(
-    api: AdminClient, seeded: FreshDatabase, tmp_path_factory: pytest.TempPathFactory
+    api: AdminClient, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("admin")
-    async with admin_api(seeded.dsn, folder, admins_may_purchase=True) as generous:
+    async with admin_api(api.dsn, folder, admins_may_purchase=True) as generous:
         purchase = await generous.post("/credits/acme/add", "adam", **ADDED, payment_reference="inv-1")
         unreferenced = await generous.post("/credits/acme/add", "adam", **ADDED)
         bonus = await generous.post(

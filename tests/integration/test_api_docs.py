@@ -30,7 +30,7 @@ async def test_every_curl_of_the_page_works_and_every_endpoint_has_one(
     await connection.execute("select add_organization_member('acme', 'alice', 'owner')")
     await connection.close()
     calls = list(CURL.finditer(PAGE))
-    assert len(calls) == PAGE.count("\ncurl ")
+    assert len(calls) == PAGE.count("\ncurl -H ")
     async with read_api(database.dsn, tmp_path) as api:
         headers = {"Authorization": f"Bearer {api.issuer.token('alice')}"}
         for call in calls:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from starlette.exceptions import HTTPException
-from starlette.routing import Match, Route
+from starlette.routing import Match
 
 from meter.admin.organization_problems import OUTSPOKEN
 from meter.api.problems import RETRY_AFTER_S, Kind, Problem, not_found
@@ -38,6 +38,9 @@ log = get_logger(__name__)
 
 #: Seconds after which the first request with a key has most likely ended.
 _RUNNING_RETRY_S = 1
+
+#: What a route of ours can be asked with.
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 #: Refusals of which there is nothing more to say than this.
 _PLAIN: dict[type[SettlementError], tuple[Kind, str]] = {
@@ -159,13 +162,15 @@ async def _took_too_long(_request: Request, _error: Exception) -> Response:
 
 async def _no_route(request: Request, _error: Exception) -> Response:
     """The router's own: no such route, or not with this method."""
-    allowed = {
+    allowed = [
         method
-        for route in request.app.routes
-        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
-        for method in route.methods or ()
-    }
+        for method in _METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.router.routes
+        )
+    ]
     if not allowed:
         return Problem(Kind.NOT_FOUND, "there is nothing at this address").response()
-    methods = ", ".join(sorted(allowed))
+    methods = ", ".join(allowed)
     return Problem(Kind.METHOD_NOT_ALLOWED, f"here is only {methods}", headers={"Allow": methods}).response()

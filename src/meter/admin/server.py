@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from meter.admin.app import build_admin_app
 from meter.admin.gateways import Writes
 from meter.api.access import Gateways
-from meter.api.databases import read_databases
-from meter.api.health import checks_of, checks_of_databases
+from meter.api.databases import ReadDatabases
+from meter.api.health import checks_of
 from meter.api.http_metrics import HttpMetrics
 from meter.api.server import stop_signal, tokens_of
+from meter.db.reader import ReaderConnections
+from meter.db.reading import open_reader
 from meter.db.writing import open_writer
 from meter.errors import ConfigurationError
 from meter.operations import operations_app, serving
@@ -36,15 +38,18 @@ async def run_admin(settings: Settings) -> None:
         ConfigurationError: the database or the issuer is not set or cannot be used, or a port is taken.
     """
     tokens = tokens_of(settings)
-    async with read_databases(settings) as databases, await _writer(settings) as writer:
+    writer, reader = await _pools(settings)
+    async with writer, reader:
         registry = process_registry("admin")
-        checks = {**checks_of(writer), "reads": checks_of_databases(databases)["database"]}
+        checks = {**checks_of(writer), "reads": checks_of(reader)["database"]}
+        # Who belongs where is asked of the primary: who was removed is out at once.
+        gateways = Gateways.of(ReadDatabases(ReaderConnections(writer), reader))
         writes = Writes.through(
             writer,
             admins_may_purchase=settings.admin_purchases,
             anyone_creates_organizations=settings.anyone_creates_organizations,
         )
-        app = build_admin_app(Gateways.of(databases), writes, tokens, HttpMetrics(registry), checks)
+        app = build_admin_app(gateways, writes, tokens, HttpMetrics(registry), checks)
         stop = stop_signal()
         async with (
             serving(app, settings.admin_host, settings.admin_port) as port,
@@ -57,12 +62,16 @@ async def run_admin(settings: Settings) -> None:
             log.info("stopping")
 
 
-async def _writer(settings: Settings) -> asyncpg.Pool:
+async def _pools(settings: Settings) -> tuple[asyncpg.Pool, ReaderConnections]:
     if settings.database_url is None:
         raise ConfigurationError(
             "METER_DATABASE_URL is not set; set it to the database, with a login that may act as meter_admin"
         )
+    reads = settings.read_database_url or settings.database_url
     try:
-        return await open_writer(settings.database_url.get_secret_value())
+        return (
+            await open_writer(settings.database_url.get_secret_value()),
+            await open_reader(reads.get_secret_value()),
+        )
     except ValueError:
         raise ConfigurationError("the database URL cannot be understood") from None

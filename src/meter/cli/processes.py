@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--fresh", is_flag=True, help="Begin with an empty state folder.")
 @click.option("--demo", is_flag=True, help="Replay real LLM usage of 40 organizations, then go on running.")
 def up(fresh: bool, demo: bool) -> None:
-    """Run everything on this machine: PostgreSQL, RabbitMQ, worker and read API.
+    """Run everything on this machine: PostgreSQL, RabbitMQ, worker and both APIs.
 
     METER_DATABASE_URL and METER_AMQP_URL replace the embedded servers.
     """

@@ -60,6 +60,8 @@ grant execute on function
     void_usage(varchar, varchar, varchar, varchar, varchar),
     repair_balances(varchar, varchar)
     to meter_admin;
+-- And asks who is what where.
+grant execute on function read_role(varchar, varchar, text) to meter_admin;
 -- And changes subscriptions and members.
 grant execute on function
     change_subscription(
