@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from meter import __version__
 from meter.api import health, routes
 from meter.api.authentication import BASE_PATH, Authentication
+from meter.api.compression import compressing
 from meter.api.problem_handlers import install_problem_handlers
 from meter.api.problems import PROBLEM_MEDIA_TYPE
 from meter.api.request_frame import RequestFrame
@@ -86,7 +87,7 @@ def build_app(
     api = ReadApi()
     api.state.gateways = gateways
     api.state.checks = checks
-    return RequestFrame(Authentication(api, tokens), metrics)
+    return RequestFrame(compressing(Authentication(api, tokens)), metrics)
 
 
 def _finish(operation: dict[str, Any], *, protected: bool) -> None:

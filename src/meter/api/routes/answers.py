@@ -43,7 +43,7 @@ def answers(body: type[BaseModel], *refusals: int, not_modified: bool = False) -
     """
     listed: Answers = {200: {"model": body, "description": body.__doc__}}
     if not_modified:
-        listed[200]["headers"] = {"ETag": _header("Of this balance.")}
+        listed[200]["headers"] = {"ETag": _header("Of what is answered.")}
         listed[304] = {
             "description": "What the caller has already.",
             "headers": {"ETag": _header("The same.")},
