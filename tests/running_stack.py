@@ -26,6 +26,8 @@ COMMAND_SECONDS = 60
 #: What a person types; it is installed beside the interpreter.
 _METER = str(Path(sys.executable).with_name("meter"))
 #: The processes of a stack choose their ports, for others may run on this machine.
+#: Tests that wait for something ask far more often than people.
+_NEVER_ENOUGH = {"METER_READS_PER_MINUTE": "1000000", "METER_WRITES_PER_MINUTE": "1000000"}
 _ANY_PORTS = {"METER_API_PORT": "0", "METER_API_METRICS_PORT": "0", "METER_WORKER_PORT": "0"}
 
 
@@ -167,7 +169,7 @@ def environment(folder: Path, **told: str) -> Mapping[str, str]:
     kept = {name: text for name, text in os.environ.items() if not name.startswith("METER_")}
     if "METER_CACHE_DIR" in os.environ:
         kept["METER_CACHE_DIR"] = os.environ["METER_CACHE_DIR"]
-    return kept | {"METER_STATE_DIR": str(folder)} | _ANY_PORTS | told
+    return kept | {"METER_STATE_DIR": str(folder)} | _ANY_PORTS | _NEVER_ENOUGH | told
 
 
 def listening_ports(folder: Path) -> set[int]:

@@ -10,6 +10,7 @@ from meter import __version__
 from meter.api import health, routes
 from meter.api.authentication import BASE_PATH, Authentication
 from meter.api.compression import compressing
+from meter.api.cross_origin import CrossOrigin
 from meter.api.problem_handlers import install_problem_handlers
 from meter.api.problems import PROBLEM_MEDIA_TYPE
 from meter.api.request_frame import RequestFrame
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from meter.api.access import Gateways
+    from meter.api.authentication import Identity
     from meter.api.http_metrics import HttpMetrics
-    from meter.api.tokens import Tokens
     from meter.operations import Check
 
 _DESCRIPTION = (
@@ -59,7 +60,12 @@ class ReadApi(FastAPI):
         if self.openapi_schema is None:
             document = super().openapi()
             document["components"]["securitySchemes"] = {
-                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "A token of the issuer, or the API key of a service.",
+                }
             }
             # FastAPI's own form of a refusal, which no answer of ours has.
             for name in ("HTTPValidationError", "ValidationError"):
@@ -71,13 +77,13 @@ class ReadApi(FastAPI):
 
 
 def build_app(
-    gateways: Gateways, tokens: Tokens, metrics: HttpMetrics, checks: Mapping[str, Check]
+    gateways: Gateways, identity: Identity, metrics: HttpMetrics, checks: Mapping[str, Check]
 ) -> ASGIApp:
     """Build the app that is served.
 
     Args:
         gateways: the database.
-        tokens: checks who is asking.
+        identity: tells who is asking, and how often they may.
         metrics: where requests are counted.
         checks: what must hold for the API to be ready.
 
@@ -87,7 +93,9 @@ def build_app(
     api = ReadApi()
     api.state.gateways = gateways
     api.state.checks = checks
-    return RequestFrame(compressing(Authentication(api, tokens)), metrics)
+    known = compressing(Authentication(api, identity))
+    origins = identity.cors_origins
+    return RequestFrame(CrossOrigin(known, origins) if origins else known, metrics)
 
 
 def _finish(operation: dict[str, Any], *, protected: bool) -> None:

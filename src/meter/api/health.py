@@ -46,12 +46,12 @@ def checks_of(pool: ReaderConnections) -> Mapping[str, Check]:
 
 
 def checks_of_databases(databases: ReadDatabases) -> Mapping[str, Check]:
-    """List the same for the primary and, where there is one, the replica.
+    """List the same for what is read and, where that is a replica, for the primary.
 
     Args:
         databases: what is read.
     """
-    checks = checks_of(databases.primary)
+    checks = checks_of(databases.replica)
     if databases.replica is databases.primary:
         return checks
-    return {**checks, "replica": checks_of(databases.replica)["database"]}
+    return {**checks, "primary": checks_of(databases.primary)["database"]}

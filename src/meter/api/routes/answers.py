@@ -12,21 +12,28 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 #: What every route can answer beside its own.
-_ALWAYS = (401, 405, 500, 503, 504)
+_ALWAYS = (401, 405, 429, 500, 503, 504)
 
 _EXAMPLE_DETAIL = {
     Kind.UNAUTHENTICATED: "the token has expired",
     Kind.FORBIDDEN: "members see only their own usage",
     Kind.NOT_FOUND: "no organization of yours has this id",
+    Kind.TOO_MANY_REQUESTS: "100 reads a minute are allowed; try again in 42 seconds",
     Kind.READ_ONLY: "meter api only reads; writes go to the control plane (meter admin)",
     Kind.INVALID_REQUEST: "limit: Input should be less than or equal to 1000",
     Kind.INTERNAL_ERROR: "please report it with the X-Request-ID of this response",
+    Kind.ISSUER_UNAVAILABLE: "the issuer of tokens was not reached yet; try again in a few seconds",
     Kind.DATABASE_UNAVAILABLE: "the database cannot answer now; try again in a few seconds",
     Kind.TOOK_TOO_LONG: "The database did not finish in time; ask for less, for instance a shorter period.",
 }
 _HEADERS: dict[Kind, dict[str, str]] = {
     Kind.UNAUTHENTICATED: {"WWW-Authenticate": "A Bearer challenge."},
     Kind.READ_ONLY: {"Allow": "GET"},
+    Kind.TOO_MANY_REQUESTS: {
+        "Retry-After": "Seconds.",
+        "RateLimit": "What is left of which limit, and seconds until there is more.",
+        "RateLimit-Policy": "The limit.",
+    },
     Kind.DATABASE_UNAVAILABLE: {"Retry-After": "Seconds."},
 }
 

@@ -41,7 +41,7 @@ async def credits_of_user(
 @router.get(
     "/credits/{org_id}",
     summary="The pool balance of an organization",
-    responses=answers(CreditPool, 404, not_modified=True),
+    responses=answers(CreditPool, 403, 404, not_modified=True),
 )
 async def credit_pool(request: Request, org_id: PoolOrgId) -> Response:
     """For members and system admins. Send the ETag back in If-None-Match to be told that nothing changed."""
