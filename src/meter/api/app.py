@@ -103,9 +103,7 @@ def _finish(operation: dict[str, Any], *, protected: bool) -> None:
         operation["security"] = [{"bearer": []}]
     if PROBLEM_MEDIA_TYPE not in operation["responses"].get("422", {}).get("content", {}):
         operation["responses"].pop("422", None)
-    for status, answer in operation["responses"].items():
+    for answer in operation["responses"].values():
         content = answer.get("content", {})
         if PROBLEM_MEDIA_TYPE in content:
             content[PROBLEM_MEDIA_TYPE] |= content.pop("application/json")
-        if not protected and status == "200":
-            answer["content"] = {"application/json": {"schema": {"type": "object"}}}

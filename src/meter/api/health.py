@@ -14,7 +14,12 @@ from meter.operations import Check, readiness_response
 router = APIRouter(tags=["health"])
 
 
-@router.get("/livez", summary="The process runs", responses={200: {"description": "It does."}})
+def _answer(description: str, example: dict[str, object]) -> dict[str, object]:
+    body = {"schema": {"type": "object"}, "example": example}
+    return {"description": description, "content": {"application/json": body}}
+
+
+@router.get("/livez", summary="The process runs", responses={200: _answer("It does.", {"alive": True})})
 async def livez() -> Response:
     """Asks nobody else: restart the process when this fails."""
     return JSONResponse({"alive": True})
@@ -23,7 +28,12 @@ async def livez() -> Response:
 @router.get(
     "/readyz",
     summary="Requests can be answered",
-    responses={200: {"description": "They can."}, 503: {"description": "They cannot, and why."}},
+    responses={
+        200: _answer("They can.", {"ready": True, "checks": {"database": "ok"}}),
+        503: _answer(
+            "They cannot, and why.", {"ready": False, "checks": {"database": "no answer within 5 s"}}
+        ),
+    },
 )
 async def readyz(request: Request) -> Response:
     """The database is reachable and has the schema of this version: send requests while this holds."""
