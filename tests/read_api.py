@@ -16,12 +16,17 @@ from prometheus_client import CollectorRegistry
 
 from meter.api.access import Gateways
 from meter.api.app import ReadApi, build_app
-from meter.api.authentication import BASE_PATH
+from meter.api.authentication import BASE_PATH, Identity
+from meter.api.caller_limits import Allowances, CallerLimits
 from meter.api.databases import ReadDatabases
 from meter.api.health import checks_of
 from meter.api.http_metrics import HttpMetrics
 from meter.api.key_file import KeyFile
+from meter.api.rate_counters import own_counters
+from meter.api.rate_limits import RateLimits
+from meter.api.service_keys import ServiceKeys
 from meter.api.tokens import Tokens
+from meter.db.api_keys import PresentedKeys
 from meter.db.reading import STATEMENT_TIMEOUT_MS, open_reader
 
 if TYPE_CHECKING:
@@ -35,6 +40,8 @@ if TYPE_CHECKING:
 
 ISSUER = "https://issuer.test"
 AUDIENCE = "meter"
+#: More than any test asks, but where it is about the limits.
+UNLIMITED = Allowances(reads=1_000_000, writes=1_000_000, failed_sign_ins=1_000_000)
 
 
 class Issuer:
@@ -63,6 +70,23 @@ class Issuer:
 
     def tokens(self) -> Tokens:
         return Tokens(ISSUER, AUDIENCE, KeyFile(self.jwks_file))
+
+    def identity(
+        self,
+        pool: asyncpg.Pool,
+        registry: CollectorRegistry | None = None,
+        allowances: Allowances = UNLIMITED,
+        limits: RateLimits | None = None,
+        cors_origins: tuple[str, ...] = (),
+    ) -> Identity:
+        """Who is known to an app: this issuer's tokens, the API keys of a database; nobody asks too often."""
+        counted = limits or RateLimits(own_counters(), registry or CollectorRegistry())
+        return Identity(
+            self.tokens(),
+            ServiceKeys(PresentedKeys(pool)),
+            CallerLimits(counted, allowances),
+            cors_origins=cors_origins,
+        )
 
 
 class ApiClient:
@@ -101,7 +125,9 @@ async def read_api_app(
 ) -> AsyncIterator[ASGIApp]:
     """The app as ``meter api`` builds it."""
     async with await open_reader(dsn, statement_timeout_ms=statement_timeout_ms) as pool:
-        yield build_app(gateways(pool), issuer.tokens(), HttpMetrics(registry), checks_of(pool))
+        yield build_app(
+            gateways(pool), issuer.identity(pool, registry), HttpMetrics(registry), checks_of(pool)
+        )
 
 
 @asynccontextmanager

@@ -29,6 +29,8 @@ _METER = str(Path(sys.executable).with_name("meter"))
 _ANY_PORTS = {
     f"METER_{name}_PORT": "0" for name in ("API", "API_METRICS", "ADMIN", "ADMIN_METRICS", "WORKER")
 }
+#: Tests that wait for something ask far more often than people.
+_NEVER_ENOUGH = {"METER_READS_PER_MINUTE": "1000000", "METER_WRITES_PER_MINUTE": "1000000"}
 
 
 class RunningStack:
@@ -173,7 +175,7 @@ def environment(folder: Path, **told: str) -> Mapping[str, str]:
     kept = {name: text for name, text in os.environ.items() if not name.startswith("METER_")}
     if "METER_CACHE_DIR" in os.environ:
         kept["METER_CACHE_DIR"] = os.environ["METER_CACHE_DIR"]
-    return kept | {"METER_STATE_DIR": str(folder)} | _ANY_PORTS | told
+    return kept | {"METER_STATE_DIR": str(folder)} | _ANY_PORTS | _NEVER_ENOUGH | told
 
 
 def listening_ports(folder: Path) -> set[int]:

@@ -49,14 +49,14 @@ async def database(servers: PostgresServers, seed: str) -> AsyncIterator[str]:
 async def api(
     postgres_servers: PostgresServers, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[ApiClient]:
-    issuer = Issuer(tmp_path_factory.mktemp("api") / "jwks.json")
+    issuer, registry = Issuer(tmp_path_factory.mktemp("api") / "jwks.json"), CollectorRegistry()
     async with database(postgres_servers, PRIMARY) as primary, database(postgres_servers, REPLICA) as replica:
         settings = Settings.model_validate({"database_url": primary, "read_database_url": replica})
         async with read_databases(settings) as databases:
             app = build_app(
                 Gateways.of(databases),
-                issuer.tokens(),
-                HttpMetrics(CollectorRegistry()),
+                issuer.identity(databases.primary, registry),
+                HttpMetrics(registry),
                 checks_of_databases(databases),
             )
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -83,7 +83,7 @@ async def test_who_is_new_sees_nothing_of_the_replica_before_it_knows(api: ApiCl
 
 async def test_readiness_asks_both(api: ApiClient) -> None:
     ready = await api.http.get("/readyz")
-    assert ready.json() == {"ready": True, "checks": {"database": "ok", "replica": "ok"}}
+    assert ready.json() == {"ready": True, "checks": {"database": "ok", "primary": "ok"}}
 
 
 async def test_a_replica_alone_is_not_enough() -> None:

@@ -10,7 +10,8 @@ from meter.api.access import Gateways
 from meter.api.databases import ReadDatabases
 from meter.api.health import checks_of
 from meter.api.http_metrics import HttpMetrics
-from meter.api.server import stop_signal, tokens_of
+from meter.api.identity import identity, issuer_of
+from meter.api.server import stop_signal
 from meter.db.reader import ReaderConnections
 from meter.db.reading import open_reader
 from meter.db.writing import open_writer
@@ -37,19 +38,20 @@ async def run_admin(settings: Settings) -> None:
     Raises:
         ConfigurationError: the database or the issuer is not set or cannot be used, or a port is taken.
     """
-    tokens = tokens_of(settings)
+    issuer = issuer_of(settings)
     writer, reader = await _pools(settings)
-    async with writer, reader:
-        registry = process_registry("admin")
+    registry = process_registry("admin")
+    # Who belongs where is asked of the primary: who was removed is out at once.
+    primary = ReaderConnections(writer)
+    async with writer, reader, identity(settings, issuer, primary, registry) as known:
         checks = {**checks_of(writer), "reads": checks_of(reader)["database"]}
-        # Who belongs where is asked of the primary: who was removed is out at once.
-        gateways = Gateways.of(ReadDatabases(ReaderConnections(writer), reader))
+        gateways = Gateways.of(ReadDatabases(primary, reader))
         writes = Writes.through(
             writer,
             admins_may_purchase=settings.admin_purchases,
             anyone_creates_organizations=settings.anyone_creates_organizations,
         )
-        app = build_admin_app(gateways, writes, tokens, HttpMetrics(registry), checks)
+        app = build_admin_app(gateways, writes, known, HttpMetrics(registry), checks)
         stop = stop_signal()
         async with (
             serving(app, settings.admin_host, settings.admin_port) as port,

@@ -119,7 +119,7 @@ class BillingHistoryEntry(Answer):
     currency: str | None = Field(examples=["USD"])
     user_id: str | None = Field(description="Whose allocation or membership.", examples=["ann@example.com"])
     subscription_id: UUID | None
-    lago_invoice_id: str | None = Field(examples=[None])
+    lago_invoice_id: str | None = Field(examples=["4f1c9a52-0001"])
     stripe_invoice_id: str | None = Field(examples=["in_1PgZ"])
     payment_status: Literal["pending", "paid", "failed", "refunded"] | None
     period_start: datetime | None

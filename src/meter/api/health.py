@@ -14,7 +14,12 @@ from meter.operations import Check, readiness_response
 router = APIRouter(tags=["health"])
 
 
-@router.get("/livez", summary="The process runs", responses={200: {"description": "It does."}})
+def _answer(description: str, example: dict[str, object]) -> dict[str, object]:
+    body = {"schema": {"type": "object"}, "example": example}
+    return {"description": description, "content": {"application/json": body}}
+
+
+@router.get("/livez", summary="The process runs", responses={200: _answer("It does.", {"alive": True})})
 async def livez() -> Response:
     """Asks nobody else: restart the process when this fails."""
     return JSONResponse({"alive": True})
@@ -23,7 +28,12 @@ async def livez() -> Response:
 @router.get(
     "/readyz",
     summary="Requests can be answered",
-    responses={200: {"description": "They can."}, 503: {"description": "They cannot, and why."}},
+    responses={
+        200: _answer("They can.", {"ready": True, "checks": {"database": "ok"}}),
+        503: _answer(
+            "They cannot, and why.", {"ready": False, "checks": {"database": "no answer within 5 s"}}
+        ),
+    },
 )
 async def readyz(request: Request) -> Response:
     """The database is reachable and has the schema of this version: send requests while this holds."""
@@ -46,12 +56,12 @@ def checks_of(pool: ReaderConnections) -> Mapping[str, Check]:
 
 
 def checks_of_databases(databases: ReadDatabases) -> Mapping[str, Check]:
-    """List the same for the primary and, where there is one, the replica.
+    """List the same for what is read and, where that is a replica, for the primary.
 
     Args:
         databases: what is read.
     """
-    checks = checks_of(databases.primary)
+    checks = checks_of(databases.replica)
     if databases.replica is databases.primary:
         return checks
-    return {**checks, "replica": checks_of(databases.replica)["database"]}
+    return {**checks, "primary": checks_of(databases.primary)["database"]}

@@ -28,9 +28,11 @@ class Kind(StrEnum):
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not-found"
+    TOO_MANY_REQUESTS = "too-many-requests"
     READ_ONLY = "read-only"
     INVALID_REQUEST = "invalid-request"
     INTERNAL_ERROR = "internal-error"
+    ISSUER_UNAVAILABLE = "issuer-unavailable"
     DATABASE_UNAVAILABLE = "database-unavailable"
     TOOK_TOO_LONG = "took-too-long"
     # Of the writes.
@@ -60,9 +62,11 @@ STATUS = {
     Kind.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
     Kind.FORBIDDEN: HTTPStatus.FORBIDDEN,
     Kind.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Kind.TOO_MANY_REQUESTS: HTTPStatus.TOO_MANY_REQUESTS,
     Kind.READ_ONLY: HTTPStatus.METHOD_NOT_ALLOWED,
     Kind.INVALID_REQUEST: HTTPStatus.UNPROCESSABLE_ENTITY,
     Kind.INTERNAL_ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,
+    Kind.ISSUER_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     Kind.DATABASE_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     Kind.TOOK_TOO_LONG: HTTPStatus.GATEWAY_TIMEOUT,
     Kind.IDEMPOTENCY_KEY_MISSING: HTTPStatus.BAD_REQUEST,
@@ -87,12 +91,14 @@ STATUS = {
 }
 #: The kind in words, the same for every occurrence.
 TITLE = {
-    Kind.UNAUTHENTICATED: "A valid bearer token is needed",
+    Kind.UNAUTHENTICATED: "A valid bearer token or API key is needed",
     Kind.FORBIDDEN: "Not allowed for this caller",
+    Kind.TOO_MANY_REQUESTS: "There were too many requests within a minute",
     Kind.NOT_FOUND: "There is no such thing, or it is not yours",
     Kind.READ_ONLY: "This API only reads",
     Kind.INVALID_REQUEST: "The request cannot be understood",
     Kind.INTERNAL_ERROR: "Something went wrong on our side",
+    Kind.ISSUER_UNAVAILABLE: "The issuer of tokens does not answer",
     Kind.DATABASE_UNAVAILABLE: "The database does not answer",
     Kind.TOOK_TOO_LONG: "The answer took too long",
     Kind.IDEMPOTENCY_KEY_MISSING: "An Idempotency-Key is needed",
@@ -185,6 +191,15 @@ def invalid(place: str, name: str, detail: str) -> Problem:
         detail: what it must be.
     """
     return Problem(Kind.INVALID_REQUEST, f"{name}: {detail}", (Fault(place, name, detail),))
+
+
+def database_unavailable() -> Problem:
+    """Make the answer while the database does not answer us."""
+    return Problem(
+        Kind.DATABASE_UNAVAILABLE,
+        "the database cannot answer now; try again in a few seconds",
+        headers={"Retry-After": str(RETRY_AFTER_S)},
+    )
 
 
 def read_only() -> Problem:

@@ -11,9 +11,7 @@ from meter.api.app import build_app
 from meter.api.databases import read_databases
 from meter.api.health import checks_of_databases
 from meter.api.http_metrics import HttpMetrics
-from meter.api.key_file import KeyFile
-from meter.api.tokens import Tokens
-from meter.errors import ConfigurationError
+from meter.api.identity import identity, issuer_of
 from meter.operations import operations_app, serving
 from meter.telemetry import get_logger, process_registry
 
@@ -34,12 +32,15 @@ async def run_api(settings: Settings) -> None:
     Raises:
         ConfigurationError: the database or the issuer is not set or cannot be used, or a port is taken.
     """
-    tokens = tokens_of(settings)
-    async with read_databases(settings) as databases:
-        registry = process_registry("api")
+    issuer = issuer_of(settings)
+    registry = process_registry("api")
+    stop = stop_signal()
+    async with (
+        read_databases(settings) as databases,
+        identity(settings, issuer, databases.primary, registry) as known,
+    ):
         checks = checks_of_databases(databases)
-        app = build_app(Gateways.of(databases), tokens, HttpMetrics(registry), checks)
-        stop = stop_signal()
+        app = build_app(Gateways.of(databases), known, HttpMetrics(registry), checks)
         async with (
             serving(app, settings.api_host, settings.api_port) as port,
             serving(
@@ -49,20 +50,6 @@ async def run_api(settings: Settings) -> None:
             log.info("serving", host=settings.api_host, port=port, metrics_port=metrics_port)
             await stop.wait()
             log.info("stopping")
-
-
-def tokens_of(settings: Settings) -> Tokens:
-    """Make what checks the tokens of the issuer that the settings name.
-
-    Raises:
-        ConfigurationError: there is none, or its keys cannot be used.
-    """
-    if settings.token_issuer is None or settings.token_jwks_file is None:
-        raise ConfigurationError(
-            "nobody could sign in: set METER_TOKEN_ISSUER to the issuer of your bearer tokens and "
-            "METER_TOKEN_JWKS_FILE to the file with its public keys (a JWK set)"
-        )
-    return Tokens(settings.token_issuer, settings.token_audience, KeyFile(settings.token_jwks_file))
 
 
 def stop_signal() -> asyncio.Event:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meter.api.callers import Scope, Service
-from meter.api.tokens import TokenRefused
+from meter.api.key_sets import TokenRefused
 from meter.db.key_secrets import digest, looks_like_a_key
 from meter.errors import MeterError
 from meter.telemetry import get_logger

@@ -12,7 +12,7 @@ from meter.local.account import refuse_closed_folder
 from meter.local.address_book import AddressBook, published_addresses
 from meter.local.addresses import Addresses
 from meter.local.display import Display
-from meter.local.issuer import ISSUER, DevelopmentIssuer
+from meter.local.issuer import ALGORITHM, ISSUER, DevelopmentIssuer
 from meter.local.machine import LOOPBACK
 from meter.local.ports import service_ports, told_to_all
 from meter.local.seed import USER, seed
@@ -76,7 +76,7 @@ async def up(
 
 def _refuse_strangers_without_issuer(settings: Settings) -> None:
     """Development tokens are for an embedded database on loopback; elsewhere others must issue them."""
-    if settings.token_issuer is not None and settings.token_jwks_file is not None:
+    if settings.token_issuer is not None:
         return
     if settings.database_url is not None:
         why = "METER_DATABASE_URL names a database of yours"
@@ -87,7 +87,8 @@ def _refuse_strangers_without_issuer(settings: Settings) -> None:
     else:
         return
     raise ConfigurationError(
-        f"{why}, so development tokens are not trusted: set METER_TOKEN_ISSUER and METER_TOKEN_JWKS_FILE"
+        f"{why}, so development tokens are not trusted: set METER_TOKEN_ISSUER to yours, and "
+        "METER_TOKEN_JWKS_URL or METER_TOKEN_JWKS_FILE where it does not say itself where its keys are"
     )
 
 
@@ -197,7 +198,7 @@ class _Stack:
     def _development_token(self) -> tuple[str | None, dict[str, str]]:
         """Trust the development issuer, unless somebody named another or strangers can reach the API."""
         settings = self._settings
-        if settings.token_jwks_file is not None or settings.api_host not in _LOOPBACK_HOSTS:
+        if settings.token_issuer or settings.token_jwks_file or settings.api_host not in _LOOPBACK_HOSTS:
             return None, {}
         issuer = development_issuer(settings)
         issuer.prepare()
@@ -205,6 +206,8 @@ class _Stack:
             "METER_TOKEN_ISSUER": ISSUER,
             "METER_TOKEN_AUDIENCE": settings.token_audience,
             "METER_TOKEN_JWKS_FILE": str(issuer.key_set),
+            "METER_TOKEN_ALGORITHMS": ALGORITHM,
+            "METER_TOKEN_ROLE_CLAIMS": "roles",
         }
 
 

@@ -35,7 +35,7 @@ async def organizations(request: Request, caller: Person, query: Annotated[PageQ
 @router.get(
     "/organizations/{org_id}/members",
     summary="The members of an organization",
-    responses=answers(MemberPage, 404, 422),
+    responses=answers(MemberPage, 403, 404, 422),
 )
 async def members(request: Request, access: Member, query: Annotated[PageQuery, Query()]) -> Response:
     """For members and system admins. In the order of the user ids."""

@@ -36,7 +36,7 @@ grant execute on function reader_organization(), reader_sees_everyone(), reader_
 
 -- And asks who calls; that a key was used is the only thing it may note.
 grant select on api_keys to meter_reader, meter_admin;
-grant execute on function note_api_key_use(uuid) to meter_reader;
+grant execute on function note_api_key_use(uuid) to meter_reader, meter_admin;
 grant execute on function
     create_api_key(varchar, varchar, varchar, bytea, text[], timestamptz, integer, integer, varchar),
     revoke_api_key(varchar, varchar)
