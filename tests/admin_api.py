@@ -18,6 +18,8 @@ from meter.api.access import Gateways
 from meter.api.databases import ReadDatabases
 from meter.api.health import checks_of
 from meter.api.http_metrics import HttpMetrics
+from meter.db.api_keys import ApiKeys, NewApiKey
+from meter.db.key_secrets import make_key
 from meter.db.reader import ReaderConnections
 from meter.db.reading import open_reader
 from meter.db.writing import open_writer
@@ -44,6 +46,13 @@ class AdminClient:
         roles = ["system_admin"] if system_admin else []
         sent = {"Authorization": f"Bearer {self.issuer.token(as_user, roles=roles)}"}
         return sent if key is None else {**sent, "Idempotency-Key": key}
+
+    async def service_headers(self, *scopes: str, org_id: str | None = None) -> dict[str, str]:
+        """Make an API key, of an organization or of all, and say it as a service does."""
+        made = make_key()
+        key = NewApiKey(org_id, "a service", scopes)
+        await ApiKeys(self.owner).add(key, made.prefix, made.sha256, actor="test")
+        return {"Authorization": f"Bearer {made.key}"}
 
     async def send(self, path: str, headers: dict[str, str], **content: Any) -> httpx.Response:
         response = await self.http.post(BASE_PATH + path, headers=headers, **content)
@@ -100,7 +109,7 @@ async def admin_api(
                 admins_may_purchase=admins_may_purchase,
                 anyone_creates_organizations=anyone_creates_organizations,
             ),
-            issuer.tokens(),
+            issuer.identity(writer),
             HttpMetrics(CollectorRegistry()),
             checks_of(writer),
         )

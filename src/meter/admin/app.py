@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from meter.admin.gateways import Writes
     from meter.api.access import Gateways
+    from meter.api.authentication import Identity
     from meter.api.http_metrics import HttpMetrics
-    from meter.api.tokens import Tokens
     from meter.operations import Check
 
 
@@ -37,14 +37,18 @@ class AdminApi(ReadApi):
 
 
 def build_admin_app(
-    gateways: Gateways, writes: Writes, tokens: Tokens, metrics: HttpMetrics, checks: Mapping[str, Check]
+    gateways: Gateways,
+    writes: Writes,
+    identity: Identity,
+    metrics: HttpMetrics,
+    checks: Mapping[str, Check],
 ) -> ASGIApp:
     """Build the app that is served.
 
     Args:
         gateways: the database as reads know it.
         writes: the database as writes know it.
-        tokens: checks who is asking.
+        identity: tells who is asking, and how often they may.
         metrics: where requests are counted.
         checks: what must hold for the process to be ready.
 
@@ -53,4 +57,4 @@ def build_admin_app(
     """
     api = AdminApi()
     api.state.writes = writes
-    return build_app(gateways, tokens, metrics, checks, api)
+    return build_app(gateways, identity, metrics, checks, api)

@@ -65,8 +65,7 @@ def answers(body: type[BaseModel], *refusals: int, not_modified: bool = False) -
             "description": "What the caller has already.",
             "headers": {"ETag": _header("The same.")},
         }
-    # The first of a status: later ones are of the writes.
-    kinds = {int(STATUS[kind]): kind for kind in reversed(Kind)}
+    kinds = {int(STATUS[kind]): kind for kind in _EXAMPLE_DETAIL}
     for status in sorted({*refusals, *_ALWAYS}):
         listed[status] = _refusal(kinds[status])
     return listed
