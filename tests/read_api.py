@@ -16,16 +16,18 @@ from prometheus_client import CollectorRegistry
 
 from meter.api.access import Gateways
 from meter.api.app import ReadApi, build_app
-from meter.api.authentication import BASE_PATH
+from meter.api.authentication import BASE_PATH, Identity
+from meter.api.caller_limits import Allowances, CallerLimits
+from meter.api.databases import ReadDatabases
 from meter.api.health import checks_of
 from meter.api.http_metrics import HttpMetrics
 from meter.api.key_file import KeyFile
+from meter.api.rate_counters import own_counters
+from meter.api.rate_limits import RateLimits
+from meter.api.service_keys import ServiceKeys
 from meter.api.tokens import Tokens
-from meter.db.balances import Balances
-from meter.db.membership import Membership
+from meter.db.api_keys import PresentedKeys
 from meter.db.reading import STATEMENT_TIMEOUT_MS, open_reader
-from meter.db.usage_history import UsageHistory
-from meter.db.usage_summary import UsageSummaries
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,8 +36,12 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
     from tests.private_servers import PostgresServers
 
+    from meter.db.reader import ReaderConnections
+
 ISSUER = "https://issuer.test"
 AUDIENCE = "meter"
+#: More than any test asks, but where it is about the limits.
+UNLIMITED = Allowances(reads=1_000_000, writes=1_000_000, failed_sign_ins=1_000_000)
 
 
 class Issuer:
@@ -64,6 +70,23 @@ class Issuer:
 
     def tokens(self) -> Tokens:
         return Tokens(ISSUER, AUDIENCE, KeyFile(self.jwks_file))
+
+    def identity(
+        self,
+        pool: asyncpg.Pool,
+        registry: CollectorRegistry | None = None,
+        allowances: Allowances = UNLIMITED,
+        limits: RateLimits | None = None,
+        cors_origins: tuple[str, ...] = (),
+    ) -> Identity:
+        """Who is known to an app: this issuer's tokens, the API keys of a database; nobody asks too often."""
+        counted = limits or RateLimits(own_counters(), registry or CollectorRegistry())
+        return Identity(
+            self.tokens(),
+            ServiceKeys(PresentedKeys(pool)),
+            CallerLimits(counted, allowances),
+            cors_origins=cors_origins,
+        )
 
 
 class ApiClient:
@@ -102,7 +125,9 @@ async def read_api_app(
 ) -> AsyncIterator[ASGIApp]:
     """The app as ``meter api`` builds it."""
     async with await open_reader(dsn, statement_timeout_ms=statement_timeout_ms) as pool:
-        yield build_app(gateways(pool), issuer.tokens(), HttpMetrics(registry), checks_of(pool))
+        yield build_app(
+            gateways(pool), issuer.identity(pool, registry), HttpMetrics(registry), checks_of(pool)
+        )
 
 
 @asynccontextmanager
@@ -126,23 +151,24 @@ async def seeded_api(servers: PostgresServers, seed: str, folder: Path) -> Async
             yield client
 
 
-def gateways(pool: asyncpg.Pool) -> Gateways:
-    return Gateways(Balances(pool), Membership(pool), UsageHistory(pool), UsageSummaries(pool))
+def gateways(pool: ReaderConnections) -> Gateways:
+    return Gateways.of(ReadDatabases(pool, pool))
 
 
-def check_against_contract(response: httpx.Response) -> None:
-    """Fail where an answer is not what the OpenAPI document says."""
+def check_against_contract(response: httpx.Response, contract: dict[str, Any] | None = None) -> None:
+    """Fail where an answer is not what the OpenAPI document says, that of the read API or another."""
+    contract = contract or _CONTRACT
     assert response.status_code != 500, response.text
     assert response.headers["x-request-id"]
     assert response.headers["x-content-type-options"] == "nosniff"
-    answers = _answers_of(response.request.url.raw_path.decode().partition("?")[0])
+    answers = _answers_of(response.request, contract)
     if answers is None:
         assert response.status_code in (401, 404, 405), response.text
         return
     answer = answers[str(response.status_code)]
     media_type = response.headers.get("content-type", "").partition(";")[0]
     if response.content:
-        schema = {**answer["content"][media_type]["schema"], "components": _CONTRACT["components"]}
+        schema = {**answer["content"][media_type]["schema"], "components": contract["components"]}
         if media_type in ("application/json", "application/problem+json"):
             jsonschema.validate(
                 response.json(), schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
@@ -152,13 +178,16 @@ def check_against_contract(response: httpx.Response) -> None:
 _CONTRACT = ReadApi().openapi()
 
 
-def _answers_of(path: str) -> dict[str, Any] | None:
-    parts = path.split("/")
-    for template, operations in _CONTRACT["paths"].items():
+def _answers_of(request: httpx.Request, contract: dict[str, Any]) -> dict[str, Any] | None:
+    parts = request.url.raw_path.decode().partition("?")[0].split("/")
+    # As the router does: what is said of all of a path goes before what has parameters.
+    for template, operations in sorted(contract["paths"].items(), key=lambda item: item[0].count("{")):
         wanted = template.split("/")
         if len(wanted) == len(parts) and all(
             want == part or (want.startswith("{") and part) for want, part in zip(wanted, parts, strict=True)
         ):
-            answers: dict[str, Any] = operations["get"]["responses"]
+            if request.method.lower() not in operations:
+                continue
+            answers: dict[str, Any] = operations[request.method.lower()]["responses"]
             return answers
     return None

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from meter.errors import ConfigurationError
 
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 #: A host, an IPv6 address in brackets or nothing, and a port or none.
 _SERVER = re.compile(r"(\[[0-9A-Fa-f:.]*\]|[^:@\[\]]*)(:[0-9]{1,5})?")
+
+
+_SCHEMES = {"amqp_url": ("amqp", "amqps"), "redis_url": ("redis", "rediss")}
+_ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
+
+#: What may sign a token, of all that the standard has: what needs no shared secret.
+Algorithm = Literal["EdDSA", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"]
 
 
 class Settings(BaseSettings):
@@ -44,6 +51,13 @@ class Settings(BaseSettings):
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8080, ge=0, le=65535)
     api_metrics_port: int = Field(default=9464, ge=0, le=65535)
+    admin_host: str = "127.0.0.1"
+    admin_port: int = Field(default=8081, ge=0, le=65535)
+    admin_metrics_port: int = Field(default=9466, ge=0, le=65535)
+    #: Whether admins of an organization may add credits that it has paid for; else only system admins may.
+    admin_purchases: bool = False
+    #: Whether every user may make an organization over HTTP and own it, and not only system admins.
+    anyone_creates_organizations: bool = False
     worker_host: str = "127.0.0.1"
     worker_port: int = Field(default=9465, ge=0, le=65535)
 
@@ -64,20 +78,63 @@ class Settings(BaseSettings):
     #: looks after it.
     hang_timeout_s: float = Field(default=60.0, ge=1.0, le=3_600.0)
 
-    #: Who may issue bearer tokens, for whom, and the file with the issuer's public keys (a JWK set).
+    #: Who may issue bearer tokens, and for whom.
     token_issuer: str | None = None
     token_audience: str = "meter"  # noqa: S105 - a name, not a secret
+    #: Where the issuer's public keys are (a JWK set): a file, an address, or where the issuer itself says.
     token_jwks_file: Path | None = None
+    token_jwks_url: str | None = None
+    #: What may sign them; asymmetric only.
+    token_algorithms: Annotated[tuple[Algorithm, ...], NoDecode] = ("EdDSA", "RS256", "ES256")
+    #: Which of their claims carry roles (names, or paths with dots), and which role sees every organization.
+    token_role_claims: Annotated[tuple[str, ...], NoDecode] = ("roles",)
+    system_admin_role: str = Field(default="system_admin", min_length=1)
 
-    @field_validator("database_url", "read_database_url", "amqp_url")
+    #: What each caller of the API may do in a minute, where its API key does not say, and how often a client
+    #: address may fail to sign in.
+    reads_per_minute: int = Field(default=100, ge=1)
+    writes_per_minute: int = Field(default=20, ge=1)
+    failed_sign_ins_per_minute: int = Field(default=30, ge=1)
+    #: Where all processes count together; each for itself where absent.
+    redis_url: SecretStr | None = None
+    #: Origins whose pages may call the API, as ``https://app.example.com``.
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+
+    @field_validator("token_algorithms", "token_role_claims", "cors_origins", mode="before")
+    @classmethod
+    def _is_list(cls, listed: object) -> object:
+        if not isinstance(listed, str):
+            return listed
+        return tuple(part for part in (part.strip() for part in listed.split(",")) if part)
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(map(_ORIGIN.fullmatch, origins)):
+            raise PydanticCustomError("origin", "name origins in full, as https://app.example.com")
+        return origins
+
+    @field_validator("token_jwks_url")
+    @classmethod
+    def _is_web_address(cls, url: str | None) -> str | None:
+        if url is not None and not is_web_address(url):
+            raise PydanticCustomError("address", "it must look like https://host/path")
+        return url
+
+    @field_validator("database_url", "read_database_url", "amqp_url", "redis_url")
     @classmethod
     def _is_address(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        schemes = ("amqp", "amqps") if info.field_name == "amqp_url" else ("postgresql", "postgres")
+        schemes = _SCHEMES.get(info.field_name or "", ("postgresql", "postgres"))
         if url is not None and not _is_address(url.get_secret_value(), schemes):
             raise PydanticCustomError(
                 "address", "it must look like {scheme}://user:password@host:port/name", {"scheme": schemes[0]}
             )
         return url
+
+
+def is_web_address(url: str) -> bool:
+    """Tell whether a text looks like an address of HTTP."""
+    return _is_address(url, ("https", "http")) and not re.search(r"\s", url)
 
 
 def _is_address(url: str, schemes: tuple[str, ...]) -> bool:

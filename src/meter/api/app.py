@@ -9,6 +9,8 @@ from fastapi import FastAPI
 from meter import __version__
 from meter.api import health, routes
 from meter.api.authentication import BASE_PATH, Authentication
+from meter.api.compression import compressing
+from meter.api.cross_origin import CrossOrigin
 from meter.api.problem_handlers import install_problem_handlers
 from meter.api.problems import PROBLEM_MEDIA_TYPE
 from meter.api.request_frame import RequestFrame
@@ -19,31 +21,42 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from meter.api.access import Gateways
+    from meter.api.authentication import Identity
     from meter.api.http_metrics import HttpMetrics
-    from meter.api.tokens import Tokens
     from meter.operations import Check
 
-_DESCRIPTION = (
-    "Balances and usage of organizations, read only. Amounts are decimals in strings, times are RFC 3339, "
-    "errors are problem details (RFC 9457), lists come in pages: hand next_cursor back as cursor."
+_CONVENTIONS = (
+    "Amounts are decimals in strings, times are RFC 3339, errors are problem details (RFC 9457), "
+    "lists come in pages: hand next_cursor back as cursor."
 )
 
 
 class ReadApi(FastAPI):
-    """The routes with their OpenAPI document."""
+    """The routes with their OpenAPI document.
 
-    def __init__(self) -> None:
+    Args:
+        description: what the document says first.
+    """
+
+    def __init__(self, description: str = "Balances and usage of organizations, read only.") -> None:
         super().__init__(
             title="meter",
             version=__version__,
-            description=_DESCRIPTION,
+            description=f"{description} {_CONVENTIONS}",
             openapi_url="/openapi.json",
             # Their pages load scripts from elsewhere, which our own headers forbid.
             docs_url=None,
             redoc_url=None,
             redirect_slashes=False,
         )
-        for router in (routes.balances, routes.usage, routes.organizations, health.router):
+        for router in (
+            routes.balances,
+            routes.usage,
+            routes.billing,
+            routes.organizations,
+            routes.subscriptions,
+            health.router,
+        ):
             self.include_router(router)
         install_problem_handlers(self)
 
@@ -52,7 +65,12 @@ class ReadApi(FastAPI):
         if self.openapi_schema is None:
             document = super().openapi()
             document["components"]["securitySchemes"] = {
-                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "A token of the issuer, or the API key of a service.",
+                }
             }
             # FastAPI's own form of a refusal, which no answer of ours has.
             for name in ("HTTPValidationError", "ValidationError"):
@@ -64,23 +82,30 @@ class ReadApi(FastAPI):
 
 
 def build_app(
-    gateways: Gateways, tokens: Tokens, metrics: HttpMetrics, checks: Mapping[str, Check]
+    gateways: Gateways,
+    identity: Identity,
+    metrics: HttpMetrics,
+    checks: Mapping[str, Check],
+    api: ReadApi | None = None,
 ) -> ASGIApp:
     """Build the app that is served.
 
     Args:
         gateways: the database.
-        tokens: checks who is asking.
+        identity: tells who is asking, and how often they may.
         metrics: where requests are counted.
         checks: what must hold for the API to be ready.
+        api: the routes; those that read where it is None.
 
     Returns:
         An ASGI app.
     """
-    api = ReadApi()
+    api = api or ReadApi()
     api.state.gateways = gateways
     api.state.checks = checks
-    return RequestFrame(Authentication(api, tokens), metrics)
+    known = compressing(Authentication(api, identity))
+    origins = identity.cors_origins
+    return RequestFrame(CrossOrigin(known, origins) if origins else known, metrics)
 
 
 def _finish(operation: dict[str, Any], *, protected: bool) -> None:
@@ -88,9 +113,7 @@ def _finish(operation: dict[str, Any], *, protected: bool) -> None:
         operation["security"] = [{"bearer": []}]
     if PROBLEM_MEDIA_TYPE not in operation["responses"].get("422", {}).get("content", {}):
         operation["responses"].pop("422", None)
-    for status, answer in operation["responses"].items():
+    for answer in operation["responses"].values():
         content = answer.get("content", {})
         if PROBLEM_MEDIA_TYPE in content:
             content[PROBLEM_MEDIA_TYPE] |= content.pop("application/json")
-        if not protected and status == "200":
-            answer["content"] = {"application/json": {"schema": {"type": "object"}}}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from meter.api.problems import RETRY_AFTER_S, Fault, Kind, Problem, read_only
+from meter.api.problems import Fault, Kind, Problem, database_unavailable, read_only
 from meter.db.reading import ReadTookTooLong
 from meter.db.refusals import DatabaseNotReachable
 from meter.errors import InvalidArgument
@@ -68,11 +68,7 @@ async def _refused_argument(_request: Request, error: Exception) -> Response:
 
 async def _database_unavailable(_request: Request, error: Exception) -> Response:
     log.warning("database unavailable", reason=str(error))
-    return Problem(
-        Kind.DATABASE_UNAVAILABLE,
-        "the database cannot answer now; try again in a few seconds",
-        headers={"Retry-After": str(RETRY_AFTER_S)},
-    ).response()
+    return database_unavailable().response()
 
 
 async def _took_too_long(_request: Request, error: Exception) -> Response:

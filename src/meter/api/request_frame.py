@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from uuid_utils import uuid7
 
+from meter.api.callers import REQUEST_ID_IN_SCOPE
 from meter.api.problems import Kind, Problem
 from meter.telemetry import correlation, get_logger
 
@@ -35,6 +36,20 @@ _SECURITY_HEADERS = (
 _NO_ROUTE = "none"
 
 
+#: Where a request keeps the headers that its response gets, whoever makes it.
+_HEADERS_IN_SCOPE = "meter.response_headers"
+
+
+def add_response_headers(scope: Scope, headers: tuple[tuple[bytes, bytes], ...]) -> None:
+    """Put headers on the response of a request, whoever makes it.
+
+    Args:
+        scope: the request.
+        headers: names in small letters, and values.
+    """
+    scope[_HEADERS_IN_SCOPE] = (*scope.get(_HEADERS_IN_SCOPE, ()), *headers)
+
+
 class RequestFrame:
     """ASGI middleware, the outermost.
 
@@ -53,7 +68,8 @@ class RequestFrame:
             await self._app(scope, receive, send)
             return
         request_id = _request_id(scope)
-        response = _Response(send, request_id)
+        scope[REQUEST_ID_IN_SCOPE] = request_id.decode()
+        response = _Response(send, scope, request_id)
         started = time.perf_counter()
         with correlation(request_id=request_id.decode()):
             try:
@@ -96,8 +112,9 @@ class RequestFrame:
 class _Response:
     """Watches what is sent and puts the headers on it."""
 
-    def __init__(self, send: Send, request_id: bytes) -> None:
+    def __init__(self, send: Send, scope: Scope, request_id: bytes) -> None:
         self._send = send
+        self._scope = scope
         self._headers = ((b"x-request-id", request_id), *_SECURITY_HEADERS)
         self.status: int | None = None
         self.complete = False
@@ -105,7 +122,8 @@ class _Response:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {**message, "headers": [*message.get("headers", ()), *self._headers]}
+            added = self._scope.get(_HEADERS_IN_SCOPE, ())
+            message = {**message, "headers": [*message.get("headers", ()), *self._headers, *added]}
         await self._send(message)
         if message["type"] == "http.response.body" and not message.get("more_body", False):
             self.complete = True

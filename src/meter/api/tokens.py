@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import jwt
 
-from meter.errors import MeterError
+from meter.api.callers import User
+from meter.api.key_sets import ALGORITHMS, TokenRefused
+from meter.api.role_claims import DEFAULT_ROLES, RoleClaims
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-#: Asymmetric only: with a shared secret everyone who can check a token could make one.
-ALGORITHMS = ("EdDSA", "RS256", "ES256")
 #: Seconds by which clocks may differ.
 LEEWAY_S = 10
 #: Longer than any sane token; signatures are not computed over megabytes for strangers.
@@ -28,21 +28,6 @@ USER_ID_MAX_CHARS = 255
 #: balance, and callers send the same token for minutes.
 VERIFIED_MAX = 4_096
 
-SYSTEM_ADMIN_ROLE = "system_admin"
-
-
-class TokenRefused(MeterError):
-    """The bearer token is not valid; the message says why without repeating any of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who makes a request."""
-
-    user_id: str
-    #: Sees every organization without being a member.
-    system_admin: bool = False
-
 
 class KeySource(Protocol):
     """Where the issuer's public keys come from."""
@@ -51,7 +36,7 @@ class KeySource(Protocol):
         """Return the key of a token's ``kid``; the only one where the token names none.
 
         Raises:
-            TokenRefused: there is no such key.
+            KeyNotKnown: there is no such key.
         """
 
 
@@ -59,7 +44,7 @@ class KeySource(Protocol):
 class _Verified:
     """A token that held when it was last looked at closely."""
 
-    caller: Caller
+    caller: User
     expires_at: int
     key_id: str | None
     key: jwt.PyJWK
@@ -72,19 +57,30 @@ class Tokens:
         issuer: the only ``iss`` that is believed.
         audience: what must be in ``aud``.
         keys: the issuer's public keys.
+        algorithms: what may sign a token; asymmetric only.
+        roles: where the roles stand.
         verified_max: how many tokens are remembered whose signature held.
     """
 
     def __init__(
-        self, issuer: str, audience: str, keys: KeySource, *, verified_max: int = VERIFIED_MAX
+        self,
+        issuer: str,
+        audience: str,
+        keys: KeySource,
+        *,
+        algorithms: Sequence[str] = ALGORITHMS,
+        roles: RoleClaims = DEFAULT_ROLES,
+        verified_max: int = VERIFIED_MAX,
     ) -> None:
         self._issuer = issuer
         self._audience = audience
         self._keys = keys
+        self._algorithms = algorithms
+        self._roles = roles
         self._verified_max = verified_max
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
 
-    def caller(self, token: str) -> Caller:
+    def caller(self, token: str) -> User:
         """Check a token.
 
         Args:
@@ -127,13 +123,13 @@ class Tokens:
             claims = jwt.decode(
                 token,
                 key,
-                algorithms=ALGORITHMS,
+                algorithms=self._algorithms,
                 issuer=self._issuer,
                 audience=self._audience,
                 leeway=LEEWAY_S,
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
-            return _Verified(_caller(claims), int(claims["exp"]), key_id, key)
+            return _Verified(self._user(claims), int(claims["exp"]), key_id, key)
         except jwt.ExpiredSignatureError:
             raise TokenRefused("the token has expired") from None
         except jwt.ImmatureSignatureError:
@@ -145,8 +141,11 @@ class Tokens:
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
             raise TokenRefused("the token is malformed or wrongly signed") from None
 
+    def _user(self, claims: Mapping[str, Any]) -> User:
+        return User(_user_id(claims), system_admin=self._roles.make_system_admin(claims))
 
-def _caller(claims: Mapping[str, Any]) -> Caller:
+
+def _user_id(claims: Mapping[str, Any]) -> str:
     user_id = claims["sub"]
     if not isinstance(user_id, str) or not 1 <= len(user_id) <= USER_ID_MAX_CHARS or "\x00" in user_id:
         raise TokenRefused("the token names no user that could exist")
@@ -154,5 +153,4 @@ def _caller(claims: Mapping[str, Any]) -> Caller:
         user_id.encode()
     except UnicodeEncodeError:
         raise TokenRefused("the token names no user that could exist") from None
-    roles = claims.get("roles")
-    return Caller(user_id, system_admin=isinstance(roles, list) and SYSTEM_ADMIN_ROLE in roles)
+    return user_id

@@ -13,6 +13,8 @@ class DatabaseAddresses:
     worker: str = field(repr=False)
     reader: str = field(repr=False)
     admin: str = field(repr=False)
+    #: For what may be a moment old; None: there is none.
+    replica: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class Addresses:
     broker: BrokerAddresses = field(repr=False)
     api_url: str
     api_metrics_url: str
+    admin_url: str
+    admin_metrics_url: str
     worker_url: str
     #: For the seeded user; None where the database is not an embedded one.
     token: str | None = field(repr=False)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 #: Its name says that nobody should trust it elsewhere.
 ISSUER = "meter-development"
-_ALGORITHM = "EdDSA"
+#: With which it signs.
+ALGORITHM = "EdDSA"
 _KEY_ID = "development"
 
 
@@ -51,7 +52,7 @@ class DevelopmentIssuer:
             )
             write_private(self._key_file, private.decode())
         public = OKPAlgorithm.to_jwk(self._key().public_key(), as_dict=True)
-        described = public | {"kid": _KEY_ID, "use": "sig", "alg": _ALGORITHM}
+        described = public | {"kid": _KEY_ID, "use": "sig", "alg": ALGORITHM}
         self.key_set.write_text(json.dumps({"keys": [described]}))
 
     def issue(self, user_id: str, *, roles: Sequence[str] = (), ttl_seconds: int = 86_400) -> str:
@@ -78,7 +79,7 @@ class DevelopmentIssuer:
             "jti": secrets.token_hex(8),
             "roles": list(roles),
         }
-        return jwt.encode(claims, self._key(), algorithm=_ALGORITHM, headers={"kid": _KEY_ID})
+        return jwt.encode(claims, self._key(), algorithm=ALGORITHM, headers={"kid": _KEY_ID})
 
     def _key(self) -> Ed25519PrivateKey:
         try:

@@ -7,16 +7,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from meter.api.access import (
-    Administrator,
-    MemberOrOwn,
+    AdministratorOrReader,
+    MemberOrOwnOrChecking,
     OwnUserId,
+    PoolOrgId,
     gateways_of,
-    known_org_id,
 )
-from meter.api.authentication import BASE_PATH, caller_of
+from meter.api.authentication import BASE_PATH
 from meter.api.bodies import json_response, json_response_with_etag
-from meter.api.parameters import CheckQuery, OrgId, PageQuery
-from meter.api.problems import not_found
+from meter.api.parameters import CheckQuery, PageQuery
+from meter.api.problems import invalid, not_found
 from meter.api.routes.answers import answers
 from meter.api.routes.pages import page_response
 from meter.api.schemas import AllocationPage, CreditCheck, CreditPool, UserCreditsPage
@@ -28,28 +28,25 @@ router = APIRouter(prefix=BASE_PATH, tags=["balances"])
 @router.get(
     "/credits/user/{user_id:path}",
     summary="A user's allocations in all the user's organizations",
-    responses=answers(UserCreditsPage, 403, 422),
+    responses=answers(UserCreditsPage, 403, 422, not_modified=True),
 )
 async def credits_of_user(
     request: Request, user_id: OwnUserId, query: Annotated[PageQuery, Query()]
 ) -> Response:
     """For the user and for system admins. In the order of the organizations' ids."""
     found = await gateways_of(request).balances.of_user(user_id, after=query.after, limit=query.limit + 1)
-    return page_response(found, query.limit, lambda item: item.org_id)
+    return page_response(found, query.limit, lambda item: item.org_id, known_to=request)
 
 
 @router.get(
     "/credits/{org_id}",
     summary="The pool balance of an organization",
-    responses=answers(CreditPool, 404, not_modified=True),
+    responses=answers(CreditPool, 403, 404, not_modified=True),
 )
-async def credit_pool(request: Request, org_id: OrgId) -> Response:
+async def credit_pool(request: Request, org_id: PoolOrgId) -> Response:
     """For members and system admins. Send the ETag back in If-None-Match to be told that nothing changed."""
-    caller = caller_of(request)
     # Balance and membership in one statement: this is what services ask before every expensive call.
-    pool = await gateways_of(request).balances.credit_pool(
-        known_org_id(org_id), caller.user_id, sees_every_organization=caller.system_admin
-    )
+    pool = await gateways_of(request).balances.credit_pool(org_id)
     if pool is None:
         raise not_found()
     return json_response_with_etag(request, pool)
@@ -58,16 +55,16 @@ async def credit_pool(request: Request, org_id: OrgId) -> Response:
 @router.get(
     "/credits/{org_id}/allocations",
     summary="The allocations of an organization",
-    responses=answers(AllocationPage, 403, 404, 422),
+    responses=answers(AllocationPage, 403, 404, 422, not_modified=True),
 )
 async def allocations(
-    request: Request, access: Administrator, query: Annotated[PageQuery, Query()]
+    request: Request, access: AdministratorOrReader, query: Annotated[PageQuery, Query()]
 ) -> Response:
     """For admins and owners of the organization and system admins. In the order of the user ids."""
     found = await gateways_of(request).balances.allocations(
         access.org_id, after=query.after, limit=query.limit + 1
     )
-    return page_response(found, query.limit, lambda item: item.user_id)
+    return page_response(found, query.limit, lambda item: item.user_id, known_to=request)
 
 
 @router.get(
@@ -75,9 +72,16 @@ async def allocations(
     summary="Whether a charge would be taken now",
     responses=answers(CreditCheck, 403, 404, 422),
 )
-async def check(request: Request, access: MemberOrOwn, query: Annotated[CheckQuery, Query()]) -> Response:
-    """Members ask for themselves, admins, owners and system admins for anyone. Nothing is reserved."""
-    user_id = query.user_id or access.caller.user_id
+async def check(
+    request: Request, access: MemberOrOwnOrChecking, query: Annotated[CheckQuery, Query()]
+) -> Response:
+    """Members ask for themselves, admins, owners, system admins and services for anyone.
+
+    Nothing is reserved.
+    """
+    user_id = query.user_id or access.user_id
+    if user_id is None:
+        raise invalid("query", "user_id", "an API key is nobody; say who would use it")
     sufficient = await gateways_of(request).balances.suffices(access.org_id, user_id, query.credits)
     return json_response(
         {"org_id": access.org_id, "user_id": user_id, "credits": query.credits, "sufficient": sufficient}

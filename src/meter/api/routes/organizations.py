@@ -6,8 +6,8 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from meter.api.access import Member, gateways_of
-from meter.api.authentication import BASE_PATH, caller_of
+from meter.api.access import Member, Person, gateways_of
+from meter.api.authentication import BASE_PATH
 from meter.api.parameters import PageQuery
 from meter.api.routes.answers import answers
 from meter.api.routes.pages import page_response
@@ -19,11 +19,10 @@ router = APIRouter(prefix=BASE_PATH, tags=["organizations"])
 @router.get(
     "/organizations",
     summary="The caller's organizations",
-    responses=answers(OrganizationPage, 422),
+    responses=answers(OrganizationPage, 403, 422),
 )
-async def organizations(request: Request, query: Annotated[PageQuery, Query()]) -> Response:
+async def organizations(request: Request, caller: Person, query: Annotated[PageQuery, Query()]) -> Response:
     """A system admin sees all of them. In the order of their ids."""
-    caller = caller_of(request)
     found = await gateways_of(request).membership.organizations_of(
         caller.user_id,
         sees_every_organization=caller.system_admin,
@@ -36,7 +35,7 @@ async def organizations(request: Request, query: Annotated[PageQuery, Query()]) 
 @router.get(
     "/organizations/{org_id}/members",
     summary="The members of an organization",
-    responses=answers(MemberPage, 404, 422),
+    responses=answers(MemberPage, 403, 404, 422),
 )
 async def members(request: Request, access: Member, query: Annotated[PageQuery, Query()]) -> Response:
     """For members and system admins. In the order of the user ids."""

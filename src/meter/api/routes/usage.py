@@ -9,7 +9,8 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from meter.api.access import Access, MemberOrOwn, gateways_of
+from meter.api.access import MemberOrOwn, gateways_of
+from meter.api.admission import Access
 from meter.api.authentication import BASE_PATH
 from meter.api.bodies import NEGOTIATED, json_response
 from meter.api.cursors import encode_position
@@ -19,7 +20,7 @@ from meter.api.parameters import (
     EntriesQuery,
     SummaryQuery,
 )
-from meter.api.problems import Fault, Kind, Problem
+from meter.api.problems import invalid
 from meter.api.routes.answers import ENTRIES_ANSWERS, answers
 from meter.api.series import BUCKETS_MAX, bucket_starts, filled
 from meter.api.usage_schemas import UsageSummary
@@ -64,8 +65,10 @@ async def usage(request: Request, access: MemberOrOwn, query: Annotated[SummaryQ
     _refuse_empty_period(start, end)
     starts = bucket_starts(start, end, query.interval)
     if starts is None:
-        raise _invalid(
-            "interval", f"the period has more than {BUCKETS_MAX} of these; choose a longer interval"
+        raise invalid(
+            "query",
+            "interval",
+            f"the period has more than {BUCKETS_MAX} of these; choose a longer interval",
         )
     user_id = _whose(access, query.user_id)
     summary = await gateways_of(request).summaries.summary(
@@ -91,7 +94,7 @@ async def usage(request: Request, access: MemberOrOwn, query: Annotated[SummaryQ
 
 
 def _whose(access: Access, asked_for: str | None) -> str | None:
-    return asked_for if access.sees_everyone else access.caller.user_id
+    return asked_for if access.sees_everyone else access.user_id
 
 
 def _totals(by_outcome: list[UsageSums]) -> dict[str, object]:
@@ -127,8 +130,4 @@ def _user(sums: UsageSums) -> dict[str, object]:
 
 def _refuse_empty_period(start: datetime, end: datetime) -> None:
     if start >= end:
-        raise _invalid("from", "must be before to")
-
-
-def _invalid(name: str, detail: str) -> Problem:
-    return Problem(Kind.INVALID_REQUEST, f"{name}: {detail}", (Fault("query", name, detail),))
+        raise invalid("query", "from", "must be before to")
