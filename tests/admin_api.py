@@ -15,15 +15,13 @@ from tests.read_api import BASE_PATH, Issuer, check_against_contract
 from meter.admin.app import AdminApi, build_admin_app
 from meter.admin.gateways import Writes
 from meter.api.access import Gateways
+from meter.api.databases import ReadDatabases
 from meter.api.health import checks_of
 from meter.api.http_metrics import HttpMetrics
 from meter.db.api_keys import ApiKeys, NewApiKey
-from meter.db.balances import Balances
 from meter.db.key_secrets import make_key
-from meter.db.membership import Membership
+from meter.db.reader import ReaderConnections
 from meter.db.reading import open_reader
-from meter.db.usage_history import UsageHistory
-from meter.db.usage_summary import UsageSummaries
 from meter.db.writing import open_writer
 
 if TYPE_CHECKING:
@@ -95,15 +93,23 @@ class AdminClient:
 
 @asynccontextmanager
 async def admin_api(
-    dsn: str, folder: Path, *, admins_may_purchase: bool = False
+    dsn: str,
+    folder: Path,
+    *,
+    admins_may_purchase: bool = False,
+    anyone_creates_organizations: bool = False,
 ) -> AsyncIterator[AdminClient]:
     """A client of the app as ``meter admin`` builds it, without a network between them."""
     issuer = Issuer(folder / "jwks.json")
     async with await open_writer(dsn) as writer, await open_reader(dsn) as reader:
         app = build_admin_app(
-            Gateways(Balances(reader), Membership(writer), UsageHistory(reader), UsageSummaries(reader)),
-            Writes.through(writer, admins_may_purchase=admins_may_purchase),
-            issuer.identity(writer),
+            Gateways.of(ReadDatabases(ReaderConnections(writer), reader)),
+            Writes.through(
+                writer,
+                admins_may_purchase=admins_may_purchase,
+                anyone_creates_organizations=anyone_creates_organizations,
+            ),
+            issuer.identity(ReaderConnections(writer)),
             HttpMetrics(CollectorRegistry()),
             checks_of(writer),
         )

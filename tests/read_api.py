@@ -18,6 +18,7 @@ from meter.api.access import Gateways
 from meter.api.app import ReadApi, build_app
 from meter.api.authentication import BASE_PATH, Identity
 from meter.api.caller_limits import Allowances, CallerLimits
+from meter.api.databases import ReadDatabases
 from meter.api.health import checks_of
 from meter.api.http_metrics import HttpMetrics
 from meter.api.key_file import KeyFile
@@ -26,11 +27,7 @@ from meter.api.rate_limits import RateLimits
 from meter.api.service_keys import ServiceKeys
 from meter.api.tokens import Tokens
 from meter.db.api_keys import PresentedKeys
-from meter.db.balances import Balances
-from meter.db.membership import Membership
 from meter.db.reading import STATEMENT_TIMEOUT_MS, open_reader
-from meter.db.usage_history import UsageHistory
-from meter.db.usage_summary import UsageSummaries
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,6 +35,8 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
     from tests.private_servers import PostgresServers
+
+    from meter.db.reader import ReaderConnections
 
 ISSUER = "https://issuer.test"
 AUDIENCE = "meter"
@@ -74,7 +73,7 @@ class Issuer:
 
     def identity(
         self,
-        pool: asyncpg.Pool,
+        primary: ReaderConnections,
         registry: CollectorRegistry | None = None,
         allowances: Allowances = UNLIMITED,
         limits: RateLimits | None = None,
@@ -84,7 +83,7 @@ class Issuer:
         counted = limits or RateLimits(own_counters(), registry or CollectorRegistry())
         return Identity(
             self.tokens(),
-            ServiceKeys(PresentedKeys(pool)),
+            ServiceKeys(PresentedKeys(primary)),
             CallerLimits(counted, allowances),
             cors_origins=cors_origins,
         )
@@ -152,8 +151,8 @@ async def seeded_api(servers: PostgresServers, seed: str, folder: Path) -> Async
             yield client
 
 
-def gateways(pool: asyncpg.Pool) -> Gateways:
-    return Gateways(Balances(pool), Membership(pool), UsageHistory(pool), UsageSummaries(pool))
+def gateways(pool: ReaderConnections) -> Gateways:
+    return Gateways.of(ReadDatabases(pool, pool))
 
 
 def check_against_contract(response: httpx.Response, contract: dict[str, Any] | None = None) -> None:

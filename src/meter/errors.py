@@ -121,6 +121,60 @@ class ReversalTooLarge(SettlementError):
     sqlstate = "MT024"
 
 
+class NotPermitted(SettlementError):
+    """The member may not do this."""
+
+    sqlstate = "MT030"
+
+
+class UnknownSubscription(SettlementError):
+    """No subscription has this id."""
+
+    sqlstate = "MT031"
+
+
+class StaleVersion(SettlementError):
+    """What is to be changed changed since it was read."""
+
+    sqlstate = "MT032"
+
+
+class SubscriptionConflict(SettlementError):
+    """The subscription, as it stands, does not allow this."""
+
+    sqlstate = "MT033"
+
+
+class UnknownMember(SettlementError):
+    """The user is no member of the organization."""
+
+    sqlstate = "MT034"
+
+
+class LastOwner(SettlementError):
+    """The organization would be without an owner."""
+
+    sqlstate = "MT035"
+
+
+class SeatsTaken(SettlementError):
+    """The organization has as many members as it may have."""
+
+    sqlstate = "MT036"
+
+
+class MemberAlready(SettlementError):
+    """The user is a member already, with another role."""
+
+    sqlstate = "MT037"
+
+
+class OrganizationTaken(SettlementError):
+    """Another organization has this id or name."""
+
+    sqlstate = "MT038"
+
+
 class InvalidUsageEvent(MeterError, ValueError):
     """The arguments do not make a usage event."""
 

@@ -81,6 +81,28 @@ async def test_admins_page_through_all_allocations(api: ApiClient) -> None:
     assert rest["next_cursor"] is None
 
 
+@pytest.mark.parametrize(
+    ("path", "user_id"), [("/credits/acme/allocations", "adam"), ("/credits/user/ann", "ann")]
+)
+async def test_an_unchanged_page_of_balances_is_answered_304(api: ApiClient, path: str, user_id: str) -> None:
+    first = await api.get(path, user_id)
+    assert "private" in first.headers["cache-control"]
+    again = await api.get(path, user_id, headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    shorter = await api.get(path, user_id, headers={"If-None-Match": first.headers["etag"]}, limit=1)
+    assert shorter.status_code == 200
+
+
+async def test_a_long_answer_comes_in_gzip_and_a_balance_as_it_is(api: ApiClient) -> None:
+    pool = await api.get("/credits/acme", "ann", headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in pool.headers
+    month = {"from_": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00Z"}
+    packed = await api.get("/credits/acme/usage", "ann", headers={"Accept-Encoding": "gzip"}, **month)
+    plain = await api.get("/credits/acme/usage", "ann", headers={"Accept-Encoding": "identity"}, **month)
+    assert (packed.headers["content-encoding"], packed.json()) == ("gzip", plain.json())
+    assert "content-encoding" not in plain.headers
+
+
 async def test_a_user_reads_the_credits_in_all_organizations_of_the_user(api: ApiClient) -> None:
     first = (await api.get("/credits/user/ann", "ann", limit=1)).json()
     assert [item["org_id"] for item in first["items"]] == ["acme"]

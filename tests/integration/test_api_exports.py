@@ -26,13 +26,15 @@ ORGANIZATION = """
 select create_organization('acme');
 select add_organization_member('acme', 'olga', 'owner');
 """
-#: Straight into the table: thousands of events in a moment. $1 events, $2 characters of metadata.
+#: Straight into the table: thousands of events in a moment. $1 events, $2 characters of metadata, which
+#: compress badly.
 EVENTS = """
 insert into credit_usage_attribution (event_key, occurred_at, outcome, key_source, entry, credits_given,
     key_source_given, org_id, event_id, source, user_id, credits_used, service_type, quantity,
     request_metadata)
 select gen_random_uuid(), timestamptz '2026-01-01Z' + n * interval '1 second', 'charged', 'platform', 0, true,
-    false, 'acme', n::text, 'test', 'ann', 1, 'llm', 1, jsonb_build_object('text', repeat('x', $2))
+    false, 'acme', n::text, 'test', 'ann', 1, 'llm', 1, jsonb_build_object('text', (
+        select string_agg(md5(n || ' ' || part), '') from generate_series(1, $2::integer / 32) as part))
 from generate_series(1, $1::integer) as n
 """
 #: Three statements' worth, and far more bytes than the buffers of a connection hold: the last statement is
@@ -41,7 +43,9 @@ UNREAD = {"events": 2_500, "metadata_chars": 8_000}
 
 
 @asynccontextmanager
-async def served(database: FreshDatabase, folder: Path) -> AsyncIterator[httpx.AsyncClient]:
+async def served(
+    database: FreshDatabase, folder: Path, encoding: str = "identity"
+) -> AsyncIterator[httpx.AsyncClient]:
     """A client that owner olga is signed in with; its connections have small buffers."""
     issuer = Issuer(folder / "jwks.json")
     small = httpx.AsyncHTTPTransport(socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)])
@@ -51,7 +55,7 @@ async def served(database: FreshDatabase, folder: Path) -> AsyncIterator[httpx.A
         httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}{BASE_PATH}",
             transport=small,
-            headers={"Authorization": f"Bearer {issuer.token('olga')}"},
+            headers={"Authorization": f"Bearer {issuer.token('olga')}", "Accept-Encoding": encoding},
         ) as http,
     ):
         yield http
@@ -83,15 +87,17 @@ async def test_what_is_recorded_after_it_began_is_left_out(
     assert ids == [str(number) for number in range(UNREAD["events"], 0, -1)]
 
 
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
 async def test_a_failure_midway_breaks_the_connection_off(
-    database: FreshDatabase, owner: asyncpg.Connection, tmp_path: Path
+    database: FreshDatabase, owner: asyncpg.Connection, tmp_path: Path, encoding: str
 ) -> None:
     await owner.execute(EVENTS, UNREAD["events"], UNREAD["metadata_chars"])
     async with (
-        served(database, tmp_path) as http,
+        served(database, tmp_path, encoding) as http,
         http.stream("GET", "/credits/acme/events?format=csv") as response,
     ):
         assert response.status_code == 200
+        assert response.headers.get("content-encoding", "identity") == encoding
         chunks = response.aiter_bytes()
         assert (await anext(chunks)).startswith(b"event_key,entry,")
         await owner.execute("revoke select on credit_usage_attribution from meter_reader")
@@ -132,6 +138,20 @@ async def test_memory_does_not_grow_with_the_length_of_an_export(
         many, peak_of_many = await peak_bytes(http)
     assert (few, many) == (2_000, 14_000)
     assert peak_of_many < 1.5 * peak_of_few
+
+
+async def test_an_export_in_gzip_is_the_same_and_shorter(
+    database: FreshDatabase, owner: asyncpg.Connection, tmp_path: Path
+) -> None:
+    await owner.execute(EVENTS, 1_500, 64)
+    path = "/credits/acme/events?format=ndjson"
+    async with served(database, tmp_path) as http:
+        plain = await http.get(path)
+        packed = await http.get(path, headers={"Accept-Encoding": "gzip"})
+    assert (packed.content, packed.headers["content-encoding"]) == (plain.content, "gzip")
+    assert packed.num_bytes_downloaded < plain.num_bytes_downloaded / 2
+    assert "Accept-Encoding" in packed.headers["vary"]
+    assert "Authorization" in packed.headers["vary"]
 
 
 async def test_an_empty_export_has_the_csv_header_and_nothing_else(

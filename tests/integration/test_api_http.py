@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from structlog.testing import capture_logs
 from tests.read_api import BASE_PATH, Issuer, read_api_app
 
-from meter.db.reading import open_reader
+from meter.db.pool import open_pool
 from meter.operations import serving
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ async def test_a_statement_that_takes_too_long_is_504(
 
 
 async def test_the_reader_cannot_write_whatever_the_code_does(database: FreshDatabase) -> None:
-    async with await open_reader(database.dsn) as pool:
+    async with await open_pool(database.dsn, "meter_reader", max_connections=1, read_only=True) as pool:
         for statement in (
             "insert into organizations (id, name, display_name) values ('x', 'x', 'x')",
             "update organization_credit_pools set total_credits = 1",

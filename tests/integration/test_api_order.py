@@ -44,6 +44,8 @@ TABLE: dict[str, dict[str, int]] = {
     "/credits/{org_id}/usage": {"others": 200, "key to deduct": 403},
     # What is checked is missing: only who may ask is told.
     "/credits/{org_id}/check": {"others": 422, "key to deduct": 403, "key to read": 403},
+    "/billing/org/{org_id}": {"others": 200, "member": 403, "key to deduct": 403},
+    "/billing/{org_id}/history": {"others": 200, "member": 403, "key to deduct": 403},
     "/organizations/{org_id}/members": {"others": 200, "key to deduct": 403},
 }
 OF_ACME = ["member", "admin", "system admin", "key to deduct", "key to read"]

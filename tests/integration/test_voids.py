@@ -15,6 +15,8 @@ from tests.running_worker import ledger, running_worker, usage_side
 
 from meter.db.corrections import Corrections, VoidedUsage
 from meter.db.pool import open_pool
+from meter.db.reader import Reader, reading_for
+from meter.db.reading import open_reader
 from meter.db.usage_history import LATEST, EntryPosition, UsageFilter, UsageHistory
 from meter.errors import IdentityConflict, InvalidArgument, UnknownOrganization
 from meter.events import CONTENT_TYPE_EVENT, Event, decode_message
@@ -267,11 +269,12 @@ async def test_the_history_shows_voids_as_nobodys_usage(
 ) -> None:
     await settlement.settle([usage("e"), void("e", unknown=[1])])
     await rolled_up(owner)
-    pool = await open_pool(database.dsn, "meter_reader", max_connections=1)
-
-    page = await UsageHistory(pool).page(
-        UsageFilter("acme", outcome="void"), after=EntryPosition.before(LATEST), limit=5
-    )
+    reader = Reader(org_id="acme", sees_everything=True)
+    async with await open_reader(database.dsn) as connections:
+        with reading_for(reader):
+            page = await UsageHistory(connections).page(
+                UsageFilter("acme", outcome="void"), after=EntryPosition.before(LATEST), limit=5
+            )
 
     (entry,) = page.entries
     assert (entry.event_id, entry.user_id, entry.credits_used) == ("void e", None, 0)
@@ -281,7 +284,6 @@ async def test_the_history_shows_voids_as_nobodys_usage(
         "reason": "a mistake",
         "unknown": [1],
     }
-    await pool.close()
 
 
 async def test_an_operator_takes_an_event_back_once(

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
+from pydantic import BaseModel
 
 from meter.api.app import ReadApi
 from meter.api.authentication import BASE_PATH
+from meter.api.examples import example_of
 from meter.api.openapi import document, main
 
 CHECKED_IN = Path(__file__).parents[2] / "docs" / "openapi" / "api.json"
+DOCUMENT = ReadApi().openapi()
 OPERATIONS = [
     (path, method, operation)
-    for path, operations in ReadApi().openapi()["paths"].items()
+    for path, operations in DOCUMENT["paths"].items()
     for method, operation in operations.items()
 ]
 
@@ -54,3 +62,43 @@ def test_every_operation_says_what_it_is_and_how_it_fails(path: str, operation: 
             assert media_type == "application/problem+json"
             assert answer["content"][media_type]["example"]["status"] == int(status)
             assert answer["content"][media_type]["schema"]
+
+
+EXAMPLES = [
+    pytest.param(answer["content"][media_type], media_type, id=f"{path} {status} {media_type}")
+    for path, _, operation in OPERATIONS
+    for status, answer in operation["responses"].items()
+    for media_type in answer.get("content", {})
+]
+ENTRY = DOCUMENT["components"]["schemas"]["UsageEntry"]
+
+
+@pytest.mark.parametrize(("content", "media_type"), EXAMPLES)
+def test_every_answer_and_every_error_has_an_example_that_is_one(
+    content: dict[str, Any], media_type: str
+) -> None:
+    example = content["example"]
+    if media_type == "application/x-ndjson":
+        example = json.loads(example)
+    schema = ENTRY if media_type == "application/x-ndjson" else content["schema"]
+    jsonschema.validate(
+        example,
+        {**schema, "components": DOCUMENT["components"]},
+        format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER,
+    )
+
+
+def test_the_history_has_an_example_in_each_of_its_formats() -> None:
+    events = DOCUMENT["paths"][f"{BASE_PATH}/credits/{{org_id}}/events"]["get"]["responses"]["200"]
+    assert set(events["content"]) == {"application/json", "text/csv", "application/x-ndjson"}
+    rows = list(csv.DictReader(io.StringIO(events["content"]["text/csv"]["example"])))
+    assert [row["outcome"] for row in rows] == ["unfunded"]
+    assert list(rows[0]) == list(DOCUMENT["components"]["schemas"]["UsageEntry"]["properties"])
+
+
+def test_an_answer_whose_field_cannot_be_shown_is_a_mistake_of_ours() -> None:
+    class Odd(BaseModel):
+        anything: complex
+
+    with pytest.raises(KeyError):
+        example_of(Odd)

@@ -28,7 +28,10 @@ class AdminApi(ReadApi):
             "Everything of meter api, and the writes. A POST that moves credits needs an Idempotency-Key: "
             "the same key with the same body happens once and is answered alike."
         )
-        for router in (routes.pools, routes.charges):
+        for router in (
+            *(routes.pools, routes.charges),
+            *(routes.subscriptions, routes.organizations, routes.members),
+        ):
             self.include_router(router)
         install_write_problem_handlers(self)
 

@@ -8,6 +8,7 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from meter.admin.organization_problems import OUTSPOKEN
 from meter.api.problems import RETRY_AFTER_S, Kind, Problem, not_found
 from meter.credits import format_amount, parse_amount
 from meter.db.writing import WriteTookTooLong
@@ -81,6 +82,8 @@ def problem_of(error: SettlementError) -> Problem:
     if type(error) in _PLAIN:
         kind, detail = _PLAIN[type(error)]
         return Problem(kind, detail)
+    if type(error) in OUTSPOKEN:
+        return Problem(OUTSPOKEN[type(error)], str(error))
     if type(error) in _TELLING:
         return _TELLING[type(error)](error)
     log.warning("write refused", sqlstate=error.sqlstate)

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 from meter.admin.app import build_admin_app
 from meter.admin.gateways import Writes
 from meter.api.access import Gateways
+from meter.api.databases import ReadDatabases
 from meter.api.health import checks_of
 from meter.api.http_metrics import HttpMetrics
 from meter.api.identity import identity, issuer_of
 from meter.api.server import stop_signal
-from meter.db.balances import Balances
-from meter.db.membership import Membership
+from meter.db.reader import ReaderConnections
 from meter.db.reading import open_reader
-from meter.db.usage_history import UsageHistory
-from meter.db.usage_summary import UsageSummaries
 from meter.db.writing import open_writer
 from meter.errors import ConfigurationError
 from meter.operations import operations_app, serving
@@ -43,36 +41,30 @@ async def run_admin(settings: Settings) -> None:
     issuer = issuer_of(settings)
     writer, reader = await _pools(settings)
     registry = process_registry("admin")
-    checks = {**checks_of(writer), "reads": checks_of(reader)["database"]}
     # Who belongs where is asked of the primary: who was removed is out at once.
-    gateways = Gateways(
-        Balances(reader),
-        Membership(writer),
-        UsageHistory(reader),
-        UsageSummaries(reader),
-        of_primary=settings.read_database_url in (None, settings.database_url),
-    )
-    writes = Writes.through(writer, admins_may_purchase=settings.admin_purchases)
-    stop = stop_signal()
-    async with (
-        writer,
-        reader,
-        identity(settings, issuer, writer, registry) as known,
-        serving(
-            build_admin_app(gateways, writes, known, HttpMetrics(registry), checks),
-            settings.admin_host,
-            settings.admin_port,
-        ) as port,
-        serving(
-            operations_app(checks, registry), settings.admin_host, settings.admin_metrics_port
-        ) as metrics_port,
-    ):
-        log.info("serving", host=settings.admin_host, port=port, metrics_port=metrics_port)
-        await stop.wait()
-        log.info("stopping")
+    primary = ReaderConnections(writer)
+    async with writer, reader, identity(settings, issuer, primary, registry) as known:
+        checks = {**checks_of(writer), "reads": checks_of(reader)["database"]}
+        gateways = Gateways.of(ReadDatabases(primary, reader))
+        writes = Writes.through(
+            writer,
+            admins_may_purchase=settings.admin_purchases,
+            anyone_creates_organizations=settings.anyone_creates_organizations,
+        )
+        app = build_admin_app(gateways, writes, known, HttpMetrics(registry), checks)
+        stop = stop_signal()
+        async with (
+            serving(app, settings.admin_host, settings.admin_port) as port,
+            serving(
+                operations_app(checks, registry), settings.admin_host, settings.admin_metrics_port
+            ) as metrics_port,
+        ):
+            log.info("serving", host=settings.admin_host, port=port, metrics_port=metrics_port)
+            await stop.wait()
+            log.info("stopping")
 
 
-async def _pools(settings: Settings) -> tuple[asyncpg.Pool, asyncpg.Pool]:
+async def _pools(settings: Settings) -> tuple[asyncpg.Pool, ReaderConnections]:
     if settings.database_url is None:
         raise ConfigurationError(
             "METER_DATABASE_URL is not set; set it to the database, with a login that may act as meter_admin"

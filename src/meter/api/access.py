@@ -5,7 +5,7 @@ The decisions themselves are in ``meter.api.admission``, for organizations that 
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, cast
+from typing import Annotated, Self, cast
 
 from fastapi import Depends
 from starlette.requests import Request
@@ -22,10 +22,13 @@ from meter.api.admission import (
     require_system_administrator,
 )
 from meter.api.callers import Scope, Service, User, caller_of
+from meter.api.databases import ReadDatabases
 from meter.api.parameters import OrgId, UserId
 from meter.api.problems import Kind, Problem
 from meter.db.balances import Balances
+from meter.db.billing import Billing
 from meter.db.membership import Membership
+from meter.db.subscription_reads import SubscriptionReads
 from meter.db.usage_history import UsageHistory
 from meter.db.usage_summary import UsageSummaries
 
@@ -39,8 +42,28 @@ class Gateways:
     membership: Membership
     history: UsageHistory
     summaries: UsageSummaries
+    billing: Billing
+    subscriptions: SubscriptionReads
     #: Whether all of them read from the primary, so that one statement may check membership and read.
     of_primary: bool = True
+
+    @classmethod
+    def of(cls, databases: ReadDatabases) -> Self:
+        """Make the gateways of what is read.
+
+        Args:
+            databases: the primary, and a replica or the primary again.
+        """
+        replica = databases.replica
+        return cls(
+            balances=Balances(replica),
+            membership=Membership(databases.primary),
+            history=UsageHistory(replica),
+            summaries=UsageSummaries(replica),
+            billing=Billing(replica),
+            subscriptions=SubscriptionReads(replica),
+            of_primary=replica is databases.primary,
+        )
 
 
 def gateways_of(request: Request) -> Gateways:
@@ -159,26 +182,16 @@ def own_user_id(request: Request, user_id: UserId) -> str:
     return user_id
 
 
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """Who asks, for a statement that checks membership itself."""
-
-    org_id: str
-    user_id: str
-    sees_every_organization: bool
-
-
-async def asker(request: Request, org_id: OrgId) -> Asker:
+async def pool_org_id(request: Request, org_id: OrgId) -> str:
     """Leave the check of membership to the statement that reads, where that reads from the primary.
 
     Raises:
         Problem: not found or forbidden, where it is decided here already.
     """
     caller, gateways = caller_of(request), gateways_of(request)
-    if isinstance(caller, User) and gateways.of_primary:
-        return Asker(known_org_id(org_id), caller.user_id, caller.system_admin)
-    access = await admit_member(caller, org_id, gateways.membership)
-    return Asker(org_id, access.user_id or "", sees_every_organization=True)
+    if not isinstance(caller, User) or not gateways.of_primary:
+        await admit_member(caller, org_id, gateways.membership)
+    return known_org_id(org_id)
 
 
 #: Members, system admins, keys that may read.
@@ -199,4 +212,4 @@ MemberOrOwn = Annotated[Access, Depends(member_or_own_access(Scope.READ))]
 #: The same for whether a charge would be taken: keys that may check.
 MemberOrOwnOrChecking = Annotated[Access, Depends(member_or_own_access(Scope.CHECK))]
 OwnUserId = Annotated[str, Depends(own_user_id)]
-AskerOfPool = Annotated[Asker, Depends(asker)]
+PoolOrgId = Annotated[str, Depends(pool_org_id)]

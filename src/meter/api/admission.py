@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from meter.api.callers import Caller, Scope, Service, User
 from meter.api.problems import Kind, Problem, not_found
+from meter.db.reader import read_about
 from meter.events.fields import ORG_ID_MAX_CHARS, ORG_ID_PATTERN
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ async def admit_member(
     standing = await membership.standing(known_org_id(org_id), caller.user_id)
     if standing is None or (standing.role is None and not caller.system_admin):
         raise not_found()
+    read_about(org_id)
     sees_everyone = caller.system_admin or standing.role in _ADMIN_ROLES
     return Access(org_id, caller, sees_everyone, standing.role)
 
@@ -120,6 +122,7 @@ async def admit_service(caller: Caller, org_id: str, membership: Membership, sco
     if caller.org_id is None and await membership.standing(org_id, "") is None:
         raise not_found()
     require_scope(caller, scope)
+    read_about(org_id)
     return Access(org_id, caller, sees_everyone=True)
 
 

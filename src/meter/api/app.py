@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from meter import __version__
 from meter.api import health, routes
 from meter.api.authentication import BASE_PATH, Authentication
+from meter.api.compression import compressing
 from meter.api.cross_origin import CrossOrigin
 from meter.api.problem_handlers import install_problem_handlers
 from meter.api.problems import PROBLEM_MEDIA_TYPE
@@ -48,7 +49,14 @@ class ReadApi(FastAPI):
             redoc_url=None,
             redirect_slashes=False,
         )
-        for router in (routes.balances, routes.usage, routes.organizations, health.router):
+        for router in (
+            routes.balances,
+            routes.usage,
+            routes.billing,
+            routes.organizations,
+            routes.subscriptions,
+            health.router,
+        ):
             self.include_router(router)
         install_problem_handlers(self)
 
@@ -95,7 +103,7 @@ def build_app(
     api = api or ReadApi()
     api.state.gateways = gateways
     api.state.checks = checks
-    known = Authentication(api, identity)
+    known = compressing(Authentication(api, identity))
     origins = identity.cors_origins
     return RequestFrame(CrossOrigin(known, origins) if origins else known, metrics)
 
@@ -105,9 +113,7 @@ def _finish(operation: dict[str, Any], *, protected: bool) -> None:
         operation["security"] = [{"bearer": []}]
     if PROBLEM_MEDIA_TYPE not in operation["responses"].get("422", {}).get("content", {}):
         operation["responses"].pop("422", None)
-    for status, answer in operation["responses"].items():
+    for answer in operation["responses"].values():
         content = answer.get("content", {})
         if PROBLEM_MEDIA_TYPE in content:
             content[PROBLEM_MEDIA_TYPE] |= content.pop("application/json")
-        if not protected and status == "200":
-            answer["content"] = {"application/json": {"schema": {"type": "object"}}}

@@ -9,7 +9,9 @@ from meter.api.callers import CALLER_IN_SCOPE
 from meter.api.issuer_keys import IssuerUnavailable
 from meter.api.key_sets import KeyNotKnown, TokenRefused
 from meter.api.problems import RETRY_AFTER_S, Kind, Problem, database_unavailable
+from meter.api.readers import reader_of
 from meter.db.key_secrets import KEY_BEGINS
+from meter.db.reader import reading_for
 from meter.db.reading import ReadTookTooLong
 from meter.db.refusals import DatabaseNotReachable
 from meter.telemetry import get_logger
@@ -64,7 +66,8 @@ class Authentication:
             except Problem as problem:
                 await problem.response()(scope, receive, send)
                 return
-        await self._app(scope, receive, send)
+        with reading_for(reader_of(scope.get(CALLER_IN_SCOPE))):
+            await self._app(scope, receive, send)
 
     async def _caller(self, scope: Scope) -> Caller:
         try:

@@ -14,6 +14,8 @@ from meter.db.usage_history import EntryPosition
 _VERSION = 1
 #: Version, microseconds since 1970, event key, entry.
 _POSITION = struct.Struct(">Bq16sh")
+#: Version, number.
+_NUMBER = struct.Struct(">Bq")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Longer than any cursor we make: a user id of 255 characters of four bytes, in base64.
 CURSOR_MAX_CHARS = 1_400
@@ -66,6 +68,26 @@ def decode_id(cursor: str | None) -> str:
     if raw[:1] != bytes([_VERSION]) or not last or "\x00" in last:
         raise UnreadableCursor
     return last
+
+
+def encode_number(last: int) -> str:
+    """Write the last number of a page."""
+    return _text(_NUMBER.pack(_VERSION, last))
+
+
+def decode_number(cursor: str) -> int:
+    """Read the last number of the page before.
+
+    Raises:
+        UnreadableCursor: it is none.
+    """
+    try:
+        version, last = _NUMBER.unpack(_bytes(cursor))
+    except struct.error:
+        raise UnreadableCursor from None
+    if version != _VERSION:
+        raise UnreadableCursor
+    return int(last)
 
 
 def _text(raw: bytes) -> str:

@@ -5,13 +5,21 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Literal
+from uuid import UUID
 
 from fastapi import Path
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from meter.api.cursors import CURSOR_MAX_CHARS, UnreadableCursor, decode_id, decode_position
+from meter.api.cursors import (
+    CURSOR_MAX_CHARS,
+    UnreadableCursor,
+    decode_id,
+    decode_number,
+    decode_position,
+)
 from meter.credits import AMOUNT_PATTERN
+from meter.db.billing import NEWEST
 from meter.db.usage_history import EARLIEST, LATEST, EntryPosition
 from meter.db.usage_summary import Interval, Split
 from meter.events.fields import Moment, Text100, Text255, exact_decimal
@@ -31,6 +39,7 @@ EntryOutcome = Literal["charged", "overage", "unfunded", "unpriced", "void"]
 
 #: Not held to the form of an id: one that no organization can have is as unknown as any other.
 OrgId = Annotated[str, Path(description="The organization's id.", examples=["acme"])]
+SubscriptionId = Annotated[str, Path(description="The subscription's id.")]
 UserId = Annotated[str, Path(description="The user's id, percent-encoded.", examples=["ann@example.com"])]
 
 Credits = Annotated[
@@ -60,9 +69,18 @@ def _readable_by(decode: Callable[[str], object]) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _decode_uuid(cursor: str) -> UUID:
+    try:
+        return UUID(decode_id(cursor))
+    except ValueError:
+        raise UnreadableCursor from None
+
+
 _Cursor = Annotated[str, Field(max_length=CURSOR_MAX_CHARS)]
+_SubscriptionCursor = Annotated[_Cursor, _readable_by(_decode_uuid)]
 _IdCursor = Annotated[_Cursor, _readable_by(decode_id)]
 _PositionCursor = Annotated[_Cursor, _readable_by(decode_position)]
+_NumberCursor = Annotated[_Cursor, _readable_by(decode_number)]
 _Time = Annotated[Moment, BeforeValidator(_without_space)]
 
 
@@ -76,6 +94,18 @@ class PageQuery(BaseModel):
     def after(self) -> str:
         """The id before the first wanted; empty for the first page."""
         return decode_id(self.cursor)
+
+
+class SubscriptionsQuery(BaseModel):
+    """A page of subscriptions."""
+
+    limit: int = Field(LIMIT_DEFAULT, ge=1, le=LIMIT_MAX, description="Rows at most.")
+    cursor: _SubscriptionCursor | None = Field(None, description="The next_cursor of the page before.")
+
+    @property
+    def after(self) -> UUID | None:
+        """The subscription before the first wanted; None for the first page."""
+        return None if self.cursor is None else _decode_uuid(self.cursor)
 
 
 class PeriodQuery(BaseModel):
@@ -136,6 +166,33 @@ class SummaryQuery(PeriodQuery):
         """
         end = self.end or now
         return self.start or max(end, EARLIEST + SUMMARY_PERIOD) - SUMMARY_PERIOD, end
+
+
+class BillingHistoryQuery(BaseModel):
+    """Which entries of the history of balances and money."""
+
+    start: _Time | None = Field(
+        None,
+        alias="from",
+        description="Recorded then or later, RFC 3339 with offset.",
+        examples=["2026-01-01T00:00:00Z"],
+    )
+    end: _Time | None = Field(
+        None,
+        alias="to",
+        description="Recorded before, RFC 3339 with offset.",
+        examples=["2026-02-01T00:00:00Z"],
+    )
+    event_type: Text100 | None = Field(
+        None, description="Only entries of this type.", examples=["credits_purchase"]
+    )
+    limit: int = Field(LIMIT_DEFAULT, ge=1, le=LIMIT_MAX, description="Rows at most.")
+    cursor: _NumberCursor | None = Field(None, description="The next_cursor of the page before.")
+
+    @property
+    def before(self) -> int:
+        """The id before the first wanted."""
+        return NEWEST if self.cursor is None else decode_number(self.cursor)
 
 
 class CheckQuery(BaseModel):

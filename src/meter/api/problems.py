@@ -49,6 +49,12 @@ class Kind(StrEnum):
     BODY_TOO_LARGE = "body-too-large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
     IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused"
+    PRECONDITION_FAILED = "precondition-failed"
+    SUBSCRIPTION_CONFLICT = "subscription-conflict"
+    LAST_OWNER = "last-owner"
+    SEATS_TAKEN = "seats-taken"
+    MEMBER_ALREADY = "member-already"
+    ORGANIZATION_TAKEN = "organization-taken"
 
 
 #: The HTTP status that goes with each kind.
@@ -76,6 +82,12 @@ STATUS = {
     Kind.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Kind.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     Kind.IDEMPOTENCY_KEY_REUSED: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Kind.PRECONDITION_FAILED: HTTPStatus.PRECONDITION_FAILED,
+    Kind.SUBSCRIPTION_CONFLICT: HTTPStatus.CONFLICT,
+    Kind.LAST_OWNER: HTTPStatus.CONFLICT,
+    Kind.SEATS_TAKEN: HTTPStatus.CONFLICT,
+    Kind.MEMBER_ALREADY: HTTPStatus.CONFLICT,
+    Kind.ORGANIZATION_TAKEN: HTTPStatus.CONFLICT,
 }
 #: The kind in words, the same for every occurrence.
 TITLE = {
@@ -102,6 +114,12 @@ TITLE = {
     Kind.BODY_TOO_LARGE: "The body is too large",
     Kind.UNSUPPORTED_MEDIA_TYPE: "The body must be JSON",
     Kind.IDEMPOTENCY_KEY_REUSED: "The Idempotency-Key came before with another request",
+    Kind.PRECONDITION_FAILED: "It changed since it was read",
+    Kind.SUBSCRIPTION_CONFLICT: "The subscription, as it stands, does not allow this",
+    Kind.LAST_OWNER: "The organization would be without an owner",
+    Kind.SEATS_TAKEN: "All seats are taken",
+    Kind.MEMBER_ALREADY: "The user is a member already",
+    Kind.ORGANIZATION_TAKEN: "The id or name of the organization is taken",
 }
 
 

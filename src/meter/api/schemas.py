@@ -23,13 +23,17 @@ SignedAmount = Annotated[
     Field(
         pattern=r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$",
         description="A decimal as a string, exact.",
-        examples=["-12.5"],
+        examples=["12.5"],
     ),
 ]
 Role = Literal["member", "admin", "owner"]
 ResetPeriod = Literal["daily", "weekly", "monthly", "never"]
 Cursor = Annotated[
-    str | None, Field(description="Hand it back as cursor for the next page; null on the last.")
+    str | None,
+    Field(
+        description="Hand it back as cursor for the next page; null on the last.",
+        examples=["AWFubkBleGFtcGxl"],
+    ),
 ]
 
 
@@ -84,7 +88,7 @@ class CreditPool(Answer):
 
 
 class _AllocationFacts(Answer):
-    allocation_id: int
+    allocation_id: int = Field(examples=[17])
     allocated_credits: Amount
     used_credits: Amount = Field(description="In the present period.")
     remaining_credits: Amount
@@ -99,8 +103,8 @@ class Allocation(_AllocationFacts):
     """A user's limit within the pool."""
 
     user_id: str = Field(examples=["ann@example.com"])
-    allocated_by: str
-    notes: str | None
+    allocated_by: str = Field(examples=["olga@example.com"])
+    notes: str | None = Field(examples=["for the pilot"])
     created_at: datetime
     updated_at: datetime
 
@@ -116,7 +120,7 @@ class UserCredits(_AllocationFacts):
     """What a user may spend in one organization."""
 
     org_id: str = Field(examples=["acme"])
-    name: str
+    name: str = Field(examples=["Acme"])
     role: Role
     pool_available_credits: SignedAmount
     spendable_credits: Amount = Field(description="The lesser of what remains and what the pool has.")
@@ -142,8 +146,8 @@ class Organization(Answer):
     """An organization as the caller sees it."""
 
     org_id: str = Field(examples=["acme"])
-    name: str
-    display_name: str
+    name: str = Field(examples=["Acme"])
+    display_name: str = Field(examples=["Acme Inc."])
     status: Literal["active", "closed"]
     role: Role | None = Field(description="The caller's; null for a system admin who is no member.")
 

@@ -16,22 +16,24 @@ class UsageEntry(Answer):
 
     event_key: UUID
     entry: int = Field(description="0: the event with its first outcome; later ones move it.", examples=[0])
-    event_id: str
+    event_id: str = Field(examples=["chat-4711"])
     source: str = Field(examples=["chat-service"])
     user_id: str | None = Field(description="Null of a void's own row.", examples=["ann@example.com"])
     service_type: str = Field(examples=["llm"])
     service_name: str | None = Field(examples=["gpt-4o"])
     quantity: Amount
     credits_used: SignedAmount
-    outcome: EntryOutcome
-    reason: Literal["organization_closed", "no_allocation", "allocation_exhausted", "pool_exhausted"] | None
+    outcome: EntryOutcome = Field(examples=["unfunded"])
+    reason: (
+        Literal["organization_closed", "no_allocation", "allocation_exhausted", "pool_exhausted"] | None
+    ) = Field(description="Why it is unfunded.", examples=["pool_exhausted"])
     key_source: Literal["platform", "byok"]
     api_cost: Amount | None = Field(description="USD.")
     markup_applied: Amount | None
     total_cost: SignedAmount = Field(description="USD.")
-    allocation_id: int | None
+    allocation_id: int | None = Field(examples=[17])
     period_no: int | None
-    request_id: str | None
+    request_id: str | None = Field(examples=["019a1c3e-7f00-7000-8000-000000000000"])
     request_metadata: dict[str, Any] = Field(examples=[{"input_tokens": 1200, "output_tokens": 350}])
     occurred_at: datetime
     created_at: datetime
@@ -90,7 +92,7 @@ class Point(Answer):
 class SeriesGroup(Answer):
     """One part of the series; null without group_by, and for all that have no part of their own."""
 
-    group: str | None
+    group: str | None = Field(examples=["llm"])
     points: list[Point]
 
 

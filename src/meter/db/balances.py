@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from meter.db.reader import present_reader
 from meter.db.reading import reading
 from meter.db.statements import statement
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-    import asyncpg
+    from meter.db.reader import ReaderConnections
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,27 +90,25 @@ class Balances:
     Every method raises the errors of ``meter.db.reading.reading``.
 
     Args:
-        pool: connections acting as ``meter_reader``.
+        connections: acting as ``meter_reader``.
     """
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool = pool
+    def __init__(self, connections: ReaderConnections) -> None:
+        self._connections = connections
 
-    async def credit_pool(
-        self, org_id: str, reader: str, *, sees_every_organization: bool
-    ) -> CreditPool | None:
+    async def credit_pool(self, org_id: str) -> CreditPool | None:
         """Read the pool of an organization, and in the same statement whether it may be read.
 
         Args:
             org_id: the organization.
-            reader: the user who asks.
-            sees_every_organization: whether the user need not be a member.
 
         Returns:
-            The pool; None where there is no such organization, or none that the reader belongs to.
+            The pool; None where there is no such organization, or none that the present reader sees.
         """
         with reading():
-            row = await self._pool.fetchrow(statement("read_pool"), org_id, reader, sees_every_organization)
+            row = await self._connections.ask(
+                statement("read_pool"), *present_reader().about(org_id).settings()
+            )
         return None if row is None else CreditPool(**row)
 
     async def allocations(self, org_id: str, *, after: str, limit: int) -> list[UserAllocation]:
@@ -121,7 +120,7 @@ class Balances:
             limit: rows at most.
         """
         with reading():
-            rows = await self._pool.fetch(statement("read_allocations"), org_id, after, limit)
+            rows = await self._connections.fetch(statement("read_allocations"), org_id, after, limit)
         return [UserAllocation(**row) for row in rows]
 
     async def of_user(self, user_id: str, *, after: str, limit: int) -> list[UserCredits]:
@@ -133,7 +132,7 @@ class Balances:
             limit: rows at most.
         """
         with reading():
-            rows = await self._pool.fetch(statement("read_user_credits"), user_id, after, limit)
+            rows = await self._connections.fetch(statement("read_user_credits"), user_id, after, limit)
         return [UserCredits(**row) for row in rows]
 
     async def suffices(self, org_id: str, user_id: str, amount: Decimal) -> bool:
@@ -145,7 +144,5 @@ class Balances:
             amount: how many credits, at least 0, at most six decimals.
         """
         with reading():
-            sufficient: bool = await self._pool.fetchval(
-                statement("read_sufficiency"), org_id, user_id, amount
-            )
-        return sufficient
+            row = await self._connections.ask(statement("read_sufficiency"), org_id, user_id, amount)
+        return row is not None and bool(row["sufficient"])

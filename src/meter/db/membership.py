@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meter.db.organizations import Member
+from meter.db.reader import Reader, present_reader
 from meter.db.reading import reading
 from meter.db.statements import statement
 
 if TYPE_CHECKING:
-    import asyncpg
+    from meter.db.reader import ReaderConnections
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +38,28 @@ class Membership:
     Every method raises the errors of ``meter.db.reading.reading``.
 
     Args:
-        pool: connections acting as ``meter_reader``.
+        connections: acting as ``meter_reader``.
     """
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool = pool
+    def __init__(self, connections: ReaderConnections) -> None:
+        self._connections = connections
 
     async def standing(self, org_id: str, user_id: str) -> Standing | None:
         """Read what a user is in an organization.
 
         Returns:
-            None where there is no such organization.
+            None where there is no such organization; or where the user is no member of it, unless the present
+            reader is held to no membership.
         """
+        reader = Reader(user_id, org_id, present_reader().sees_everything)
         with reading():
-            row = await self._pool.fetchrow(statement("read_role"), org_id, user_id)
+            row = await self._connections.ask(statement("read_role"), *reader.settings())
         return None if row is None else Standing(row["role"])
 
     async def administers_any(self, user_id: str) -> bool:
         """Read whether a user is admin or owner of any organization."""
         with reading():
-            found: bool = await self._pool.fetchval(statement("read_whether_administrator"), user_id)
+            found: bool = await self._connections.fetchval(statement("read_whether_administrator"), user_id)
         return found
 
     async def organizations_of(
@@ -72,7 +75,7 @@ class Membership:
         """
         name = "read_all_organizations" if sees_every_organization else "read_user_organizations"
         with reading():
-            rows = await self._pool.fetch(statement(name), user_id, after, limit)
+            rows = await self._connections.fetch(statement(name), user_id, after, limit)
         return [OrganizationOfUser(**row) for row in rows]
 
     async def members(self, org_id: str, *, after: str, limit: int) -> list[Member]:
@@ -84,5 +87,5 @@ class Membership:
             limit: rows at most.
         """
         with reading():
-            rows = await self._pool.fetch(statement("read_members"), org_id, after, limit)
+            rows = await self._connections.fetch(statement("read_members"), org_id, after, limit)
         return [Member(**row) for row in rows]

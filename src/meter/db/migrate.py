@@ -15,6 +15,8 @@ from meter.errors import MeterError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from meter.db.reader import ReaderConnections
+
 #: Of the advisory lock that lets one migration run at a time: the bytes of "meter".
 _LOCK = 0x6D65746572
 
@@ -111,7 +113,7 @@ async def _apply(connection: asyncpg.Connection, sql: str, record: str, *facts: 
         await connection.execute(statement(record), *facts)
 
 
-async def schema_is_current(pool: asyncpg.Pool) -> bool:
+async def schema_is_current(pool: asyncpg.Pool | ReaderConnections) -> bool:
     """Whether the database has exactly the schema that this code was written for.
 
     Args:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from meter.db.pool import open_pool
+from meter.db.reader import ReaderConnections
 from meter.db.refusals import DatabaseNotReachable, refusals_as_errors
 from meter.errors import InvalidArgument, MeterError
 
@@ -29,25 +30,27 @@ class ReadTookTooLong(MeterError):
     retryable = True
 
 
-async def open_reader(dsn: str, *, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS) -> asyncpg.Pool:
-    """Open connections that act as ``meter_reader`` and refuse every write.
+async def open_reader(dsn: str, *, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS) -> ReaderConnections:
+    """Open connections that act as ``meter_reader``, refuse every write and show what their reader may see.
 
     Args:
         dsn: the database or a replica of it.
         statement_timeout_ms: the server gives up a read after this.
 
     Returns:
-        The pool; nothing is connected before it is needed.
+        The connections; none is opened before it is needed.
 
     Raises:
         ValueError: the DSN cannot be understood.
     """
-    return await open_pool(
-        dsn,
-        "meter_reader",
-        max_connections=READER_MAX_CONNECTIONS,
-        read_only=True,
-        statement_timeout_ms=statement_timeout_ms,
+    return ReaderConnections(
+        await open_pool(
+            dsn,
+            "meter_reader",
+            max_connections=READER_MAX_CONNECTIONS,
+            read_only=True,
+            statement_timeout_ms=statement_timeout_ms,
+        )
     )
 
 

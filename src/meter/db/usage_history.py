@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from meter.db.reader import ReaderConnections
+
 #: Before and after everything: what a moment of Python can be.
 EARLIEST = datetime.min.replace(tzinfo=UTC)
 LATEST = datetime.max.replace(tzinfo=UTC)
@@ -108,16 +110,16 @@ class UsageHistory:
     Every method raises the errors of ``meter.db.reading.reading``.
 
     Args:
-        pool: connections acting as ``meter_reader``.
+        connections: acting as ``meter_reader``.
     """
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool = pool
+    def __init__(self, connections: ReaderConnections) -> None:
+        self._connections = connections
 
     async def now(self) -> datetime:
         """Read the database's clock, the one that ``created_at`` is taken from."""
         with reading():
-            now: datetime = await self._pool.fetchval(statement("read_clock"))
+            now: datetime = await self._connections.fetchval(statement("read_clock"))
         return now
 
     async def page(
@@ -136,46 +138,57 @@ class UsageHistory:
             than wanted and more to come: not more than `LOOK_AT_MAX` are looked at.
         """
         with reading():
-            begin = await self._skipped(wanted, after)
-            if begin is None:
-                return EntriesPage([], None)
-            place = [wanted.org_id, begin.occurred_at, begin.event_key, begin.entry, wanted.start]
-            of_user = [] if wanted.user_id is None else [wanted.user_id]
-            rows = await self._pool.fetch(
-                statement("read_entries_of_user" if of_user else "read_entries"),
-                *place,
-                recorded_by,
-                wanted.service_type,
-                wanted.outcome,
-                limit + 1,
-                LOOK_AT_MAX,
-                *of_user,
-            )
-            entries = [_entry(row) for row in rows[:limit]]
-            if len(rows) > limit:
-                return EntriesPage(entries, entries[-1].position)
-            last = await self._pool.fetchrow(
-                statement("last_looked_at_of_user" if of_user else "last_looked_at"),
-                *place,
-                LOOK_AT_MAX,
-                *of_user,
-            )
-        return EntriesPage(entries, None if last is None else EntryPosition(*last.values()))
+            async with self._connections.transaction() as connection:
+                return await _page(connection, wanted, after, recorded_by, limit)
 
-    async def _skipped(self, wanted: UsageFilter, after: EntryPosition) -> EntryPosition | None:
-        """Skip what the sums of usage know to hold nothing that is wanted; None where nothing is left."""
-        if wanted.user_id is not None or (wanted.service_type is None and wanted.outcome is None):
-            return after
-        latest = await self._pool.fetchrow(
-            statement("latest_usage_like"),
-            wanted.org_id,
-            wanted.service_type,
-            wanted.outcome,
-            after.occurred_at,
-        )
-        if latest is None or not latest["exists"]:
-            return None
-        return after if latest["moment"] is None else EntryPosition.before(latest["moment"])
+
+async def _page(
+    connection: asyncpg.Connection,
+    wanted: UsageFilter,
+    after: EntryPosition,
+    recorded_by: datetime,
+    limit: int,
+) -> EntriesPage:
+    begin = await _skipped(connection, wanted, after)
+    if begin is None:
+        return EntriesPage([], None)
+    place = [wanted.org_id, begin.occurred_at, begin.event_key, begin.entry, wanted.start]
+    of_user = [] if wanted.user_id is None else [wanted.user_id]
+    rows = await connection.fetch(
+        statement("read_entries_of_user" if of_user else "read_entries"),
+        *place,
+        recorded_by,
+        wanted.service_type,
+        wanted.outcome,
+        limit + 1,
+        LOOK_AT_MAX,
+        *of_user,
+    )
+    entries = [_entry(row) for row in rows[:limit]]
+    if len(rows) > limit:
+        return EntriesPage(entries, entries[-1].position)
+    last = await connection.fetchrow(
+        statement("last_looked_at_of_user" if of_user else "last_looked_at"), *place, LOOK_AT_MAX, *of_user
+    )
+    return EntriesPage(entries, None if last is None else EntryPosition(*last.values()))
+
+
+async def _skipped(
+    connection: asyncpg.Connection, wanted: UsageFilter, after: EntryPosition
+) -> EntryPosition | None:
+    """Skip what the sums of usage know to hold nothing that is wanted; None where nothing is left."""
+    if wanted.user_id is not None or (wanted.service_type is None and wanted.outcome is None):
+        return after
+    latest = await connection.fetchrow(
+        statement("latest_usage_like"),
+        wanted.org_id,
+        wanted.service_type,
+        wanted.outcome,
+        after.occurred_at,
+    )
+    if latest is None or not latest["exists"]:
+        return None
+    return after if latest["moment"] is None else EntryPosition.before(latest["moment"])
 
 
 def _entry(row: asyncpg.Record) -> UsageEntry:

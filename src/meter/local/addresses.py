@@ -13,6 +13,8 @@ class DatabaseAddresses:
     worker: str = field(repr=False)
     reader: str = field(repr=False)
     admin: str = field(repr=False)
+    #: For what may be a moment old; None: there is none.
+    replica: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

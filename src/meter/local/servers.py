@@ -80,7 +80,11 @@ class Servers:
                 await migrate(address)
             reader = settings.read_database_url
             return DatabaseAddresses(
-                address, address, address if reader is None else reader.get_secret_value(), address
+                owner=address,
+                worker=address,
+                reader=address,
+                admin=address,
+                replica=None if reader is None else reader.get_secret_value(),
             )
         with self._display.phase("PostgreSQL", "PostgreSQL runs") as report:
             report("starting", None)

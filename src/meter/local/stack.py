@@ -154,7 +154,7 @@ class _Stack:
         if self._servers.database_is_embedded:
             await seed(database.admin)
             token, trusted = self._development_token()
-        told = {"METER_READ_DATABASE_URL": database.reader} | told_to_all(ports) | trusted
+        told = {"METER_READ_DATABASE_URL": database.replica or database.reader} | told_to_all(ports) | trusted
         async with asyncio.TaskGroup() as starting:
             for name, address, host in (
                 ("api", database.reader, self._settings.api_host),

@@ -61,6 +61,20 @@ _EXAMPLE: dict[Kind, dict[str, object]] = {
         "largest_purchase_amount": "0.25",
     },
 }
+_EXAMPLE |= {
+    Kind.FORBIDDEN: {"detail": "only admins and owners of the organization may do this"},
+    Kind.PRECONDITION_FAILED: {
+        "detail": "the subscription changed since it was read. Read it again and decide anew."
+    },
+    Kind.SUBSCRIPTION_CONFLICT: {"detail": "the subscription is paused. Resume it to change it."},
+    Kind.LAST_OWNER: {
+        "detail": 'user "ann" is the last owner of organization "acme". Appoint another owner first.'
+    },
+    Kind.SEATS_TAKEN: {"detail": 'all 25 seats of organization "acme" are taken. Remove a member first.'},
+    Kind.MEMBER_ALREADY: {"detail": 'user "ann" is a member already, as admin. Change the role instead.'},
+    Kind.ORGANIZATION_TAKEN: {"detail": 'organization id "acme" or name "acme" is taken'},
+}
+_WITH_BODY = (Kind.BODY_TOO_LARGE, Kind.UNSUPPORTED_MEDIA_TYPE)
 _HEADERS = {
     Kind.METHOD_NOT_ALLOWED: ("Allow", "What can be done here."),
     Kind.REQUEST_RUNNING: ("Retry-After", "Seconds; only where the first request is still running."),
@@ -87,6 +101,46 @@ def keyed_answers(body: type[BaseModel], *statuses: int, kinds: tuple[Kind, ...]
         of_status.setdefault(int(STATUS[kind]), []).append(kind)
     for status, alike in of_status.items():
         listed[status] = _refusal(alike)
+    return listed
+
+
+def change_answers(
+    body: type[BaseModel] | None,
+    *statuses: int,
+    kinds: tuple[Kind, ...],
+    status: int = 200,
+    takes_body: bool = True,
+) -> Answers:
+    """List what a write without an Idempotency-Key can answer: made again, it changes nothing or is refused.
+
+    Args:
+        body: the model of its body; None where it has none.
+        statuses: with which it refuses as reads do, beside 403.
+        kinds: with which it refuses beside what every such write does.
+        status: when it is done.
+        takes_body: whether it is sent something.
+    """
+    listed = answers(body or WriteProblem, *statuses)
+    done = listed.pop(200)
+    of_status: dict[int, list[Kind]] = {}
+    always = (Kind.FORBIDDEN, Kind.INVALID_REQUEST, Kind.METHOD_NOT_ALLOWED)
+    for kind in (*always, *(_WITH_BODY if takes_body else ()), *kinds):
+        of_status.setdefault(int(STATUS[kind]), []).append(kind)
+    for refused, alike in of_status.items():
+        listed[refused] = _refusal(alike)
+    return {status: done if body else {"description": "Done."}} | listed
+
+
+def version_headers(listed: Answers, status: int = 200) -> Answers:
+    """Say that an answer has the version of what it tells.
+
+    Args:
+        listed: what the route can answer.
+        status: of the answer.
+    """
+    listed[status]["headers"] = {
+        "ETag": {"description": "For If-Match of the next change.", "schema": {"type": "string"}}
+    }
     return listed
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from typing import TYPE_CHECKING, Any
 
+from meter.api.examples import example_of
 from meter.api.problems import PROBLEM_MEDIA_TYPE, STATUS, TITLE, TYPE_PREFIX, Kind
 from meter.api.schemas import ProblemDetails
-from meter.api.usage_schemas import UsageEntryPage
+from meter.api.usage_schemas import UsageEntry, UsageEntryPage
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -48,9 +52,15 @@ def answers(body: type[BaseModel], *refusals: int, not_modified: bool = False) -
         refusals: the statuses with which it refuses, beside those of every route.
         not_modified: whether it honours If-None-Match.
     """
-    listed: Answers = {200: {"model": body, "description": body.__doc__}}
+    listed: Answers = {
+        200: {
+            "model": body,
+            "description": body.__doc__,
+            "content": {"application/json": {"example": example_of(body)}},
+        }
+    }
     if not_modified:
-        listed[200]["headers"] = {"ETag": _header("Of this balance.")}
+        listed[200]["headers"] = {"ETag": _header("Of what is answered.")}
         listed[304] = {
             "description": "What the caller has already.",
             "headers": {"ETag": _header("The same.")},
@@ -85,14 +95,25 @@ def _header(what: str) -> dict[str, object]:
     return {"description": what, "schema": {"type": "string"}}
 
 
+def _csv(entry: dict[str, Any]) -> str:
+    text = io.StringIO()
+    values = (
+        "" if value is None else json.dumps(value) if isinstance(value, dict) else value
+        for value in entry.values()
+    )
+    csv.writer(text).writerows([entry, values])
+    return text.getvalue()
+
+
+_ENTRY = example_of(UsageEntry)
 ENTRIES_ANSWERS = answers(UsageEntryPage, 403, 404, 422)
-ENTRIES_ANSWERS[200]["content"] = {
+ENTRIES_ANSWERS[200]["content"] |= {
     "text/csv": {
         "schema": {"type": "string"},
-        "example": "event_key,entry,event_id,source,user_id,…\r\n",
+        "example": _csv(_ENTRY),
     },
     "application/x-ndjson": {
         "schema": {"type": "string"},
-        "example": '{"event_key":"019a1c3e-…","entry":0,"credits_used":"12.5","outcome":"charged",…}\n',
+        "example": json.dumps(_ENTRY, separators=(",", ":")) + "\n",
     },
 }

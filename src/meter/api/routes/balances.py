@@ -8,9 +8,9 @@ from starlette.responses import Response
 
 from meter.api.access import (
     AdministratorOrReader,
-    AskerOfPool,
     MemberOrOwnOrChecking,
     OwnUserId,
+    PoolOrgId,
     gateways_of,
 )
 from meter.api.authentication import BASE_PATH
@@ -28,14 +28,14 @@ router = APIRouter(prefix=BASE_PATH, tags=["balances"])
 @router.get(
     "/credits/user/{user_id:path}",
     summary="A user's allocations in all the user's organizations",
-    responses=answers(UserCreditsPage, 403, 422),
+    responses=answers(UserCreditsPage, 403, 422, not_modified=True),
 )
 async def credits_of_user(
     request: Request, user_id: OwnUserId, query: Annotated[PageQuery, Query()]
 ) -> Response:
     """For the user and for system admins. In the order of the organizations' ids."""
     found = await gateways_of(request).balances.of_user(user_id, after=query.after, limit=query.limit + 1)
-    return page_response(found, query.limit, lambda item: item.org_id)
+    return page_response(found, query.limit, lambda item: item.org_id, known_to=request)
 
 
 @router.get(
@@ -43,12 +43,10 @@ async def credits_of_user(
     summary="The pool balance of an organization",
     responses=answers(CreditPool, 403, 404, not_modified=True),
 )
-async def credit_pool(request: Request, asker: AskerOfPool) -> Response:
+async def credit_pool(request: Request, org_id: PoolOrgId) -> Response:
     """For members and system admins. Send the ETag back in If-None-Match to be told that nothing changed."""
     # Balance and membership in one statement: this is what services ask before every expensive call.
-    pool = await gateways_of(request).balances.credit_pool(
-        asker.org_id, asker.user_id, sees_every_organization=asker.sees_every_organization
-    )
+    pool = await gateways_of(request).balances.credit_pool(org_id)
     if pool is None:
         raise not_found()
     return json_response_with_etag(request, pool)
@@ -57,7 +55,7 @@ async def credit_pool(request: Request, asker: AskerOfPool) -> Response:
 @router.get(
     "/credits/{org_id}/allocations",
     summary="The allocations of an organization",
-    responses=answers(AllocationPage, 403, 404, 422),
+    responses=answers(AllocationPage, 403, 404, 422, not_modified=True),
 )
 async def allocations(
     request: Request, access: AdministratorOrReader, query: Annotated[PageQuery, Query()]
@@ -66,7 +64,7 @@ async def allocations(
     found = await gateways_of(request).balances.allocations(
         access.org_id, after=query.after, limit=query.limit + 1
     )
-    return page_response(found, query.limit, lambda item: item.user_id)
+    return page_response(found, query.limit, lambda item: item.user_id, known_to=request)
 
 
 @router.get(

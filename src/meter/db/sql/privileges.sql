@@ -16,6 +16,8 @@ grant select on service_prices, subscription_plans, organization_plan_history, r
 grant execute on function reset_allocations(integer) to meter_worker;
 -- And keeps the sums of usage.
 grant execute on function roll_up_usage(interval, integer, bigint) to meter_worker;
+-- And brings subscriptions to the present.
+grant execute on function advance_subscriptions(integer) to meter_worker;
 -- And notes which message it handles alone.
 grant execute on function note_suspect(bytea, bigint), clear_suspect(bytea, bigint) to meter_worker;
 
@@ -25,9 +27,12 @@ grant select on organizations, organization_members, organization_subscriptions,
     credit_usage_entries, org_billing_summary, user_multi_org_credits, top_credit_users_by_org, org_billing_metrics,
     credit_usage_by_service to meter_reader;
 grant execute on function has_sufficient_credits(varchar, varchar, numeric) to meter_reader;
-grant select on rolled_up_organizations, usage_by_service, usage_by_user, usage_of_user to meter_reader;
+grant select on rolled_up_organizations, readable_usage_by_service, readable_usage_by_user, usage_of_user to meter_reader;
 grant execute on function queued_usage(varchar), latest_usage_like(varchar, varchar, usage_outcome, timestamptz)
     to meter_reader;
+-- Each row only of whom it reads for.
+grant execute on function reader_organization(), reader_sees_everyone(), reader_organizations(),
+    read_credit_pool(varchar, varchar, text), read_role(varchar, varchar, text) to meter_reader;
 
 -- And asks who calls; that a key was used is the only thing it may note.
 grant select on api_keys to meter_reader, meter_admin;
@@ -47,13 +52,24 @@ grant execute on function
     add_credits_to_pool(varchar, numeric, numeric, char, text, varchar, varchar, jsonb, varchar),
     allocate_credits_to_user(varchar, varchar, numeric, varchar, text, boolean, text, varchar, varchar),
     deduct_credits(varchar, varchar, numeric, varchar, varchar, varchar, jsonb, varchar, varchar, timestamptz, text[]),
-    create_organization(varchar, varchar, varchar, integer, varchar),
-    add_organization_member(varchar, varchar, text, varchar),
+    create_organization(varchar, varchar, varchar, integer, varchar, varchar, varchar),
+    add_organization_member(varchar, varchar, text, varchar, varchar, varchar, boolean),
     set_pool_terms(varchar, boolean, boolean, numeric, numeric, varchar),
     close_organization(varchar, varchar),
-    start_subscription(varchar, text, text, numeric, integer, varchar),
+    start_subscription(varchar, text, text, numeric, integer, varchar, varchar, varchar),
     void_usage(varchar, varchar, varchar, varchar, varchar),
     repair_balances(varchar, varchar)
+    to meter_admin;
+-- And asks who is what where.
+grant execute on function read_role(varchar, varchar, text) to meter_admin;
+-- And changes subscriptions and members.
+grant execute on function
+    change_subscription(
+        varchar, uuid, integer[], text, text, numeric, boolean, boolean, varchar, varchar, varchar
+    ),
+    cancel_subscription(varchar, uuid, integer[], boolean, varchar, varchar, varchar),
+    change_member_role(varchar, varchar, text, varchar, varchar, varchar),
+    remove_organization_member(varchar, varchar, varchar, varchar, varchar)
     to meter_admin;
 -- And adds up what must be the same.
 grant select on pending_voids to meter_admin;

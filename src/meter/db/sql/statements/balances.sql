@@ -1,16 +1,8 @@
 -- What the read API asks about pools and allocations, as meter_reader.
 
 -- name: read_pool
--- $1 organization, $2 who asks, $3 whether who asks sees every organization.
-select organization.id as org_id, organization.status, pool.total_credits, pool.used_credits, pool.available_credits,
-       pool.allocated_credits, pool.overage_credits, pool.overage_billed_credits, pool.unfunded_credits,
-       pool.allow_overage, pool.overage_limit, pool.overage_rate, pool.allocation_required,
-       pool.monthly_refresh_amount, pool.last_refresh_date, pool.next_refresh_date,
-       pool.lifetime_purchased_credits, pool.lifetime_spent_amount, pool.updated_at
-from organizations organization
-join organization_credit_pools pool on pool.org_id = organization.id
-where organization.id = $1
-  and ($3 or exists (select from organization_members member where member.org_id = $1 and member.user_id = $2));
+-- $1 user, $2 organization, $3 'yes' for who is held to no membership.
+select * from read_credit_pool($1, $2, $3);
 
 -- name: read_allocations
 -- $1 organization, $2 the user id before the page, $3 rows at most.
@@ -32,4 +24,4 @@ limit $3;
 
 -- name: read_sufficiency
 -- $1 organization, $2 user, $3 credits.
-select has_sufficient_credits($1, $2, $3);
+select has_sufficient_credits($1, $2, $3) as sufficient;

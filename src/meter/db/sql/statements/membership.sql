@@ -1,11 +1,14 @@
 -- What the read API asks about organizations and who belongs to them, as meter_reader.
 
+-- name: read_for
+-- Says for the rest of the transaction whom it reads for. $1 user, $2 organization, $3 'yes' for who is held to no
+-- membership; each empty for none.
+select set_config('meter.user_id', $1, true), set_config('meter.org_id', $2, true),
+       set_config('meter.sees_everything', $3, true);
+
 -- name: read_role
--- $1 organization, $2 user. No row: no such organization; null: not a member of it.
-select member.role
-from organizations organization
-left join organization_members member on member.org_id = organization.id and member.user_id = $2
-where organization.id = $1;
+-- The same arguments. No row: no organization of the reader's; null: it is, though the reader is no member.
+select role from read_role($1, $2, $3);
 
 -- name: read_whether_administrator
 -- $1 user.

@@ -53,7 +53,7 @@ kinds as materialized (
         cross join complete
         cross join lateral (
             -- A subquery that is not dissolved: whatever the planner believes of a piece, it is read by its key.
-            select * from usage_by_service sums
+            select * from readable_usage_by_service sums
             where sums.org_id = $1 and sums.span = piece.span::usage_span
               and sums.starts_at >= piece.starts_at and sums.starts_at < piece.ends_at
             offset 0
@@ -83,7 +83,7 @@ users as materialized (
         from unnest($2::text[], $3::timestamptz[], $4::timestamptz[], $5::integer[]) as piece (span, starts_at, ends_at, sign)
         cross join complete
         cross join lateral (
-            select * from usage_by_user sums
+            select * from readable_usage_by_user sums
             where sums.org_id = $1 and sums.span = piece.span::usage_span
               and sums.starts_at >= piece.starts_at and sums.starts_at < piece.ends_at
             offset 0
@@ -116,7 +116,7 @@ timed as materialized (
                  as piece (span, starts_at, ends_at, sign)
             cross join complete
             cross join lateral (
-                select * from usage_by_service sums
+                select * from readable_usage_by_service sums
                 where sums.org_id = $1 and sums.span = piece.span::usage_span
                   and sums.starts_at >= piece.starts_at and sums.starts_at < piece.ends_at
                 offset 0
@@ -138,13 +138,13 @@ timed_users as materialized (
         select piece.sign, sums.starts_at, sums.user_id, sums.entries, sums.events, sums.credits, sums.unfunded_credits
         from unnest($6::text[], $7::timestamptz[], $8::timestamptz[], $9::integer[]) as piece (span, starts_at, ends_at, sign)
         cross join lateral (
-            select distinct known.starts_at from usage_by_service known
+            select distinct known.starts_at from readable_usage_by_service known
             where known.org_id = $1 and known.span = piece.span::usage_span
               and known.starts_at >= piece.starts_at and known.starts_at < piece.ends_at
             offset 0
         ) as known
         cross join lateral (
-            select * from usage_by_user sums
+            select * from readable_usage_by_user sums
             where sums.org_id = $1 and sums.span = piece.span::usage_span and sums.starts_at = known.starts_at
               and sums.user_id = any (array(select user_id from users))
             offset 0

@@ -1,0 +1,151 @@
+"""On whose behalf the API reads: said to the database in every transaction, which shows nothing else."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from meter.db.statements import statement
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from types import TracebackType
+
+    import asyncpg
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Whom something is read for; the policies of migration 0013 decide what that shows.
+
+    Attributes:
+        user_id: the user; empty for a service.
+        org_id: the organization that is read; empty for what the user has in all organizations.
+        sees_everything: held to no membership: in that organization or, without one, in all.
+    """
+
+    user_id: str = ""
+    org_id: str = ""
+    sees_everything: bool = False
+
+    def settings(self) -> tuple[str, str, str]:
+        """Return the values of ``meter.user_id``, ``meter.org_id`` and ``meter.sees_everything``."""
+        return self.user_id, self.org_id, "yes" if self.sees_everything else ""
+
+    def about(self, org_id: str) -> Reader:
+        """Return the same reader, reading one organization.
+
+        Args:
+            org_id: the organization.
+
+        Returns:
+            A reader who sees nothing where this one reads another organization already.
+        """
+        if self.org_id not in ("", org_id):
+            return NOBODY
+        return replace(self, org_id=org_id)
+
+
+#: Sees what is nobody's, for instance the price book.
+NOBODY = Reader()
+
+_present: ContextVar[Reader] = ContextVar("meter_reader", default=NOBODY)
+
+
+@contextmanager
+def reading_for(reader: Reader) -> Iterator[None]:
+    """Read on someone's behalf within the context; outside any, nothing of anyone's is seen.
+
+    Args:
+        reader: whom for.
+    """
+    before = _present.set(reader)
+    try:
+        yield
+    finally:
+        _present.reset(before)
+
+
+def present_reader() -> Reader:
+    """Return whom the present context reads for."""
+    return _present.get()
+
+
+def read_about(org_id: str) -> None:
+    """From here to the end of the present context, read one organization.
+
+    Args:
+        org_id: the organization.
+    """
+    _present.set(_present.get().about(org_id))
+
+
+class ReaderConnections:
+    """Connections that act as ``meter_reader``, on behalf of whom the present context reads for.
+
+    Args:
+        pool: connections that nothing is left behind on.
+    """
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    @asynccontextmanager
+    async def transaction(
+        self, *, isolation: Literal["read_committed", "repeatable_read"] | None = None
+    ) -> AsyncIterator[asyncpg.Connection]:
+        """Hold a connection, in a transaction that reads for the present reader.
+
+        Args:
+            isolation: ``repeatable_read`` where all statements are to see the same moment.
+        """
+        async with self._pool.acquire() as connection, connection.transaction(isolation=isolation):
+            await connection.execute(statement("read_for"), *present_reader().settings())
+            yield connection
+
+    async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
+        """Read rows in a transaction of their own."""
+        async with self.transaction() as connection:
+            rows: list[asyncpg.Record] = await connection.fetch(query, *arguments)
+        return rows
+
+    async def fetchrow(self, query: str, *arguments: object) -> asyncpg.Record | None:
+        """Read the first row, where there is one, in a transaction of its own."""
+        async with self.transaction() as connection:
+            row: asyncpg.Record | None = await connection.fetchrow(query, *arguments)
+        return row
+
+    async def fetchval(self, query: str, *arguments: object) -> Any:
+        """Read a single value in a transaction of its own."""
+        async with self.transaction() as connection:
+            return await connection.fetchval(query, *arguments)
+
+    async def ask(self, query: str, *arguments: object) -> asyncpg.Record | None:
+        """Read the first row of what says itself whom it reads for, or needs no reader: in one round trip."""
+        row: asyncpg.Record | None = await self._pool.fetchrow(query, *arguments)
+        return row
+
+    def acquire(self, *, timeout: float | None = None) -> Any:
+        """Hold a connection that reads for nobody: what is nobody's, such as the schema's version.
+
+        Args:
+            timeout: seconds to wait for one.
+        """
+        return self._pool.acquire(timeout=timeout)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._pool.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
