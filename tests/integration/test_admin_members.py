@@ -6,17 +6,16 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.admin_api import AdminClient, admin_api
-from tests.admin_calls import call, kind_of, untouched
+from tests.admin_api import admin_api
+from tests.admin_calls import call, kind_of, unread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from tests.private_servers import FreshDatabase, PostgresServers
+    from tests.admin_api import AdminClient
 
 SEED = """
-truncate organizations, purged_organizations cascade;
 select create_organization('acme', p_owner => 'olga');
 select add_organization_member('acme', 'adam', 'admin');
 select add_organization_member('acme', 'ann', 'member');
@@ -25,25 +24,11 @@ select create_organization('globex', p_owner => 'gus');
 MEMBERS = "/organizations/acme/members"
 
 
-@pytest.fixture(scope="module")
-async def server_database(postgres_servers: PostgresServers) -> AsyncIterator[FreshDatabase]:
-    async with postgres_servers.database() as fresh:
-        yield fresh
-
-
-@pytest.fixture(scope="module")
-async def api_of_all(
-    server_database: FreshDatabase, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[AdminClient]:
-    async with admin_api(server_database.dsn, tmp_path_factory.mktemp("admin")) as client:
-        yield client
-
-
 @pytest.fixture
-async def api(api_of_all: AdminClient) -> AdminClient:
+async def api(control_plane: AdminClient) -> AsyncIterator[AdminClient]:
     """Of acme, olga is the owner, adam an admin and ann a member; globex belongs to gus."""
-    await api_of_all.owner.execute(SEED)
-    return api_of_all
+    async with control_plane.with_organizations(SEED) as client:
+        yield client
 
 
 async def roles(api: AdminClient) -> dict[str, str]:
@@ -127,9 +112,9 @@ async def test_a_system_admin_who_is_no_member_may_do_it_all_but_leave_no_owner(
 
 async def test_members_and_strangers_are_refused_with_the_body_unread(api: AdminClient) -> None:
     for method, path in (("POST", MEMBERS), ("PATCH", f"{MEMBERS}/adam")):
-        assert kind_of(await untouched(api, method, path, "ann")) == (403, "forbidden")
-        unknown = await untouched(api, method, path.replace("acme", "unknown"), "gus")
-        others = await untouched(api, method, path, "gus")
+        assert kind_of(await unread(api, method, path, "ann")) == (403, "forbidden")
+        unknown = await unread(api, method, path.replace("acme", "unknown"), "gus")
+        others = await unread(api, method, path, "gus")
         assert (others.status_code, others.content) == (404, unknown.content)
     assert kind_of(await call(api, "DELETE", f"{MEMBERS}/adam", "ann")) == (403, "forbidden")
     assert (await call(api, "DELETE", f"{MEMBERS}/adam", "gus")).status_code == 404
@@ -204,13 +189,13 @@ async def test_a_wrong_organization_is_422(api: AdminClient, wrong: dict[str, ob
 async def test_organizations_are_made_by_system_admins_only_and_the_body_of_others_is_not_read(
     api: AdminClient,
 ) -> None:
-    assert kind_of(await untouched(api, "POST", "/organizations", "olga")) == (403, "forbidden")
+    assert kind_of(await unread(api, "POST", "/organizations", "olga")) == (403, "forbidden")
 
 
 async def test_where_a_setting_says_so_everyone_makes_organizations_and_owns_them(
-    api: AdminClient, server_database: FreshDatabase, tmp_path: Path
+    api: AdminClient, tmp_path: Path
 ) -> None:
-    async with admin_api(server_database.dsn, tmp_path, anyone_creates_organizations=True) as open_to_all:
+    async with admin_api(api.dsn, tmp_path, anyone_creates_organizations=True) as open_to_all:
         others = {"org_id": "mine", "owner": "olga"}
         assert kind_of(await call(open_to_all, "POST", "/organizations", "new", others)) == (403, "forbidden")
         made = await call(open_to_all, "POST", "/organizations", "new", {"org_id": "mine"})

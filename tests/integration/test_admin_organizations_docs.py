@@ -7,15 +7,15 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.admin_api import CONTRACT, admin_api
+from tests.admin_api import CONTRACT
 from tests.read_api import BASE_PATH, check_against_contract
 
 if TYPE_CHECKING:
     from tests.admin_api import AdminClient
-    from tests.private_servers import FreshDatabase
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
 SECTIONS = ("Subscriptions", "Changing organizations and members")
+SEED = "select create_organization('acme', p_owner => 'alice')"
 CURL = re.compile(r"^curl -X (?P<method>[A-Z]+) (?P<rest>.*)$", re.MULTILINE)
 
 
@@ -25,9 +25,10 @@ def writes() -> list[str]:
     return [call[0] for section in sections for call in CURL.finditer(section)]
 
 
-async def test_every_write_of_the_page_works(database: FreshDatabase, tmp_path: Path) -> None:
-    async with admin_api(database.dsn, tmp_path) as api:
-        await api.owner.execute("select create_organization('acme', p_owner => 'alice')")
+async def test_every_write_of_the_page_works(control_plane: AdminClient) -> None:
+    async with control_plane.with_organizations(
+        "select create_organization('acme', p_owner => 'alice')"
+    ) as api:
         known = {"ADMIN": BASE_PATH, "SUBSCRIPTION": ""}
         for name, system_admin in (("TOKEN", False), ("SYSTEM_TOKEN", True)):
             headers = api.headers("sam" if system_admin else "alice", system_admin=system_admin)

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
-from tests.admin_api import AdminClient, admin_api
-from tests.admin_calls import call, kind_of, untouched
+from tests.admin_calls import call, kind_of, unread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.private_servers import PostgresServers
+    from tests.admin_api import AdminClient
 
 SEED = """
-truncate organizations, purged_organizations cascade;
 select create_organization('acme', p_owner => 'olga');
 select add_organization_member('acme', 'adam', 'admin');
 select add_organization_member('acme', 'ann', 'member');
@@ -24,22 +22,11 @@ select create_organization('globex', p_owner => 'gus');
 """
 
 
-@pytest.fixture(scope="module")
-async def api_of_all(
-    postgres_servers: PostgresServers, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[AdminClient]:
-    async with (
-        postgres_servers.database() as fresh,
-        admin_api(fresh.dsn, tmp_path_factory.mktemp("admin")) as client,
-    ):
-        yield client
-
-
 @pytest.fixture
-async def api(api_of_all: AdminClient) -> AdminClient:
+async def api(control_plane: AdminClient) -> AsyncIterator[AdminClient]:
     """Of acme, olga is the owner, adam an admin and ann a member; globex belongs to gus."""
-    await api_of_all.owner.execute(SEED)
-    return api_of_all
+    async with control_plane.with_organizations(SEED) as client:
+        yield client
 
 
 async def started(api: AdminClient, **terms: object) -> dict[str, Any]:
@@ -168,13 +155,13 @@ async def test_of_two_changes_at_once_one_is_412(api: AdminClient) -> None:
 
 async def test_who_administers_nothing_is_403_with_the_body_unread(api: AdminClient) -> None:
     for user in ("ann", "nobody"):
-        assert kind_of(await untouched(api, "POST", "/subscriptions", user)) == (403, "forbidden")
+        assert kind_of(await unread(api, "POST", "/subscriptions", user)) == (403, "forbidden")
     path = f"/subscriptions/{(await started(api))['id']}"
-    assert kind_of(await untouched(api, "PUT", path, "ann")) == (403, "forbidden")
+    assert kind_of(await unread(api, "PUT", path, "ann")) == (403, "forbidden")
     for stranger in ("gus", "nobody"):
-        assert kind_of(await untouched(api, "PUT", path, stranger)) == (404, "not-found")
+        assert kind_of(await unread(api, "PUT", path, stranger)) == (404, "not-found")
     with pytest.raises(AssertionError):
-        await untouched(api, "POST", "/subscriptions", "adam")
+        await unread(api, "POST", "/subscriptions", "adam")
 
 
 async def test_an_organization_of_somebody_else_and_an_unknown_one_answer_alike(api: AdminClient) -> None:

@@ -43,7 +43,7 @@ async def run_admin(settings: Settings) -> None:
     registry = process_registry("admin")
     # Who belongs where is asked of the primary: who was removed is out at once.
     primary = ReaderConnections(writer)
-    async with writer, reader, identity(settings, issuer, primary, registry) as known:
+    async with writer, reader, identity(settings, issuer, writer, registry) as known:
         checks = {**checks_of(writer), "reads": checks_of(reader)["database"]}
         gateways = Gateways.of(ReadDatabases(primary, reader))
         writes = Writes.through(
