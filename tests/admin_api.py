@@ -113,7 +113,7 @@ async def admin_api(
                 admins_may_purchase=admins_may_purchase,
                 anyone_creates_organizations=anyone_creates_organizations,
             ),
-            issuer.identity(writer),
+            issuer.identity(ReaderConnections(writer)),
             HttpMetrics(CollectorRegistry()),
             checks_of(writer),
         )

@@ -73,7 +73,7 @@ class Issuer:
 
     def identity(
         self,
-        pool: asyncpg.Pool,
+        primary: ReaderConnections,
         registry: CollectorRegistry | None = None,
         allowances: Allowances = UNLIMITED,
         limits: RateLimits | None = None,
@@ -83,7 +83,7 @@ class Issuer:
         counted = limits or RateLimits(own_counters(), registry or CollectorRegistry())
         return Identity(
             self.tokens(),
-            ServiceKeys(PresentedKeys(pool)),
+            ServiceKeys(PresentedKeys(primary)),
             CallerLimits(counted, allowances),
             cors_origins=cors_origins,
         )
