@@ -22,7 +22,7 @@ from meter.db.api_keys import ApiKeys, NewApiKey
 from meter.db.key_secrets import make_key
 from meter.db.reader import ReaderConnections
 from meter.db.reading import open_reader
-from meter.db.writing import open_writer
+from meter.db.writing import STATEMENT_TIMEOUT_MS, open_writer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -98,10 +98,14 @@ async def admin_api(
     *,
     admins_may_purchase: bool = False,
     anyone_creates_organizations: bool = False,
+    statement_timeout_ms: int = STATEMENT_TIMEOUT_MS,
 ) -> AsyncIterator[AdminClient]:
     """A client of the app as ``meter admin`` builds it, without a network between them."""
     issuer = Issuer(folder / "jwks.json")
-    async with await open_writer(dsn) as writer, await open_reader(dsn) as reader:
+    async with (
+        await open_writer(dsn, statement_timeout_ms=statement_timeout_ms) as writer,
+        await open_reader(dsn) as reader,
+    ):
         app = build_admin_app(
             Gateways.of(ReadDatabases(ReaderConnections(writer), reader)),
             Writes.through(

@@ -167,6 +167,7 @@ async def test_a_wrong_amount_or_reason_is_422(
         ("PUT", "/credits/acme/allocate", "POST"),
         ("DELETE", "/credits/acme", "GET"),
         ("POST", "/credits/acme", "GET"),
+        ("PUT", "/credits/deduct", "POST"),
     ],
 )
 async def test_another_method_is_405_and_says_which_there_are(

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
+from tests.admin_api import AdminClient, admin_api
+
+from meter.db.writing import open_writer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
-    from tests.admin_api import AdminClient
 
 SEED = """
 select create_organization('acme');
@@ -179,6 +182,25 @@ async def test_a_write_whose_connection_breaks_is_made_once_when_it_is_tried_aga
     assert (broken.status_code, await total(api)) == (503, "0")
     assert (await api.by_system("/credits/acme/add", "k1", **ADDED)).status_code == 200
     assert await total(api) == "100"
+
+
+async def test_a_write_that_takes_too_long_is_not_made(
+    api: AdminClient, other_session: asyncpg.Connection, tmp_path: Path
+) -> None:
+    async with admin_api(api.dsn, tmp_path, statement_timeout_ms=100) as impatient:
+        async with other_session.transaction():
+            await other_session.execute(
+                "select 1 from organization_credit_pools where org_id = 'acme' for update"
+            )
+            late = await impatient.by_system("/credits/acme/add", "k1", **ADDED)
+        assert (late.status_code, late.json()["type"]) == (504, "urn:meter:problem:took-too-long")
+        assert await total(api) == "0"
+
+
+async def test_a_process_that_hangs_within_a_write_is_not_waited_for(api: AdminClient) -> None:
+    async with await open_writer(api.dsn) as pool:
+        limit = await pool.fetchval("show idle_in_transaction_session_timeout")
+    assert limit == "5s"
 
 
 async def test_answers_are_kept_for_two_days_and_then_removed(api: AdminClient) -> None:

@@ -162,7 +162,8 @@ async def _took_too_long(_request: Request, _error: Exception) -> Response:
 
 async def _no_route(request: Request, _error: Exception) -> Response:
     """The router's own: no such route, or not with this method."""
-    allowed = [
+    # What is said of exactly this path goes before what has parameters: no organization is called "deduct".
+    allowed = [method.upper() for method in request.app.openapi()["paths"].get(request.url.path, ())] or [
         method
         for method in _METHODS
         if any(

@@ -8,8 +8,8 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, PlainValidator, StrictBool, WithJsonSchema
 
 from meter.admin.request_bodies import Asked
-from meter.api.parameters import Credits
 from meter.api.schemas import Amount, Answer, ProblemDetails, ResetPeriod, SignedAmount
+from meter.credits import AMOUNT_LIMIT
 from meter.events.fields import (
     Moment,
     OptionalText200,
@@ -17,6 +17,7 @@ from meter.events.fields import (
     OrganizationId,
     Text100,
     Text255,
+    exact_decimal,
     refused,
 )
 from meter.events.metadata import exact_metadata
@@ -30,12 +31,25 @@ def _more_than_nothing(credits: Decimal) -> Decimal:
     return credits
 
 
-SomeCredits = Annotated[Credits, AfterValidator(_more_than_nothing)]
+def _written(pattern: str, minimum: float) -> WithJsonSchema:
+    """Describe an amount in a body; exponents are read too, and left out of the description."""
+    number = {"type": "number", "minimum": minimum, "exclusiveMaximum": int(AMOUNT_LIMIT)}
+    text = {"type": "string", "pattern": f"^{pattern}(?:0|[1-9][0-9]{{0,13}})(?:\\.[0-9]{{1,6}})?$"}
+    return WithJsonSchema({"anyOf": [text, number]})
+
+
+BodyAmount = Annotated[Decimal, PlainValidator(exact_decimal), _written("", 0)]
+SomeCredits = Annotated[
+    Decimal,
+    PlainValidator(exact_decimal),
+    AfterValidator(_more_than_nothing),
+    _written("(?=.*[1-9])", 0.000001),
+]
 Notes = Annotated[OptionalText255 | None, Field(description="Kept in the billing history.")]
 Metadata = Annotated[
     dict[str, object],
     PlainValidator(exact_metadata),
-    WithJsonSchema({"type": "object", "description": "Kept with the event; at most 8 KiB."}),
+    WithJsonSchema({"type": ["object", "null"], "description": "Kept with the event; at most 8 KiB."}),
 ]
 
 
@@ -43,7 +57,7 @@ class AddCredits(Asked):
     """Credits that come into the pool."""
 
     credits: SomeCredits = Field(description="More than 0.")
-    purchase_amount: Credits = Field(default=Decimal(0), description="What was paid, in USD.")
+    purchase_amount: BodyAmount = Field(default=Decimal(0), description="What was paid, in USD.")
     reason: Reason
     payment_reference: Text255 | None = Field(
         default=None,
@@ -56,7 +70,9 @@ class ReverseCredits(Asked):
     """Credits that go out of the pool again because they came in by mistake."""
 
     credits: SomeCredits = Field(description="More than 0, at most what is unused.")
-    purchase_amount: Credits = Field(default=Decimal(0), description="What of the money goes back, in USD.")
+    purchase_amount: BodyAmount = Field(
+        default=Decimal(0), description="What of the money goes back, in USD."
+    )
     reason: Reason = Field(default="purchase", description="What they came in as.")
     notes: Notes = None
 
@@ -65,7 +81,7 @@ class AllocateCredits(Asked):
     """What a member may spend from now on."""
 
     user_id: Text255 = Field(description="A member of the organization.")
-    credits: Credits = Field(description="The new limit; may be below what is used.")
+    credits: BodyAmount = Field(description="The new limit; may be below what is used.")
     reset_period: ResetPeriod | None = Field(
         default=None, description="When what is used counts from 0 again; null keeps what is set."
     )
@@ -78,7 +94,7 @@ class DeductCredits(Asked):
 
     org_id: OrganizationId
     user_id: Text255
-    credits: Credits = Field(description="Charge exactly this.")
+    credits: BodyAmount = Field(description="Charge exactly this.")
     service_type: Text100
     service_name: OptionalText200 | None = None
     request_id: OptionalText255 | None = Field(default=None, description="The caller's own.")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meter.db.statements import statement
-from meter.db.writing import writing
+from meter.db.writing import ACQUIRE_TIMEOUT_S, writing
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -74,19 +74,12 @@ class Charges:
             UnknownOrganization, OrganizationClosed, InvalidArgument: as they say.
             WriteTookTooLong, DatabaseNotReachable: as ``meter.db.writing.writing``.
         """
+        arguments = (
+            *(charge.org_id, charge.user_id, charge.credits, charge.service_type, charge.service_name),
+            *(charge.request_id, charge.metadata, charge.key, author.actor, charge.occurred_at),
+            author.request_id,
+        )
         with writing():
-            row = await self._pool.fetchrow(
-                statement("charge_once"),
-                charge.org_id,
-                charge.user_id,
-                charge.credits,
-                charge.service_type,
-                charge.service_name,
-                charge.request_id,
-                charge.metadata,
-                charge.key,
-                author.actor,
-                charge.occurred_at,
-                author.request_id,
-            )
+            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+                row = await connection.fetchrow(statement("charge_once"), *arguments)
         return Charged(**row)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meter.db.statements import statement
-from meter.db.writing import writing
+from meter.db.writing import ACQUIRE_TIMEOUT_S, writing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -89,7 +89,10 @@ class KeyedRequests:
             WriteTookTooLong, InvalidArgument, DatabaseNotReachable: as ``meter.db.writing.writing``.
         """
         with writing():
-            async with self._pool.acquire() as connection, connection.transaction():
+            async with (
+                self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
+                connection.transaction(),
+            ):
                 row = await connection.fetchrow(
                     statement("begin_keyed_request"),
                     *(key.org_id, key.caller, key.route, key.key, key.body_sha256),

@@ -26,17 +26,22 @@ STATEMENT_TIMEOUT_MS = 15_000
 IDLE_TIMEOUT_MS = 5_000
 
 
+#: Seconds until a write gives up waiting for a connection: all of them wait for something that hangs then.
+ACQUIRE_TIMEOUT_S = 10.0
+
+
 class WriteTookTooLong(MeterError):
     """The database did not finish in time and nothing was written; try again."""
 
     retryable = True
 
 
-async def open_writer(dsn: str) -> asyncpg.Pool:
+async def open_writer(dsn: str, *, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS) -> asyncpg.Pool:
     """Open connections that act as ``meter_admin``.
 
     Args:
         dsn: the primary.
+        statement_timeout_ms: the server gives up a write after this.
 
     Returns:
         The pool; nothing is connected before it is needed.
@@ -48,7 +53,7 @@ async def open_writer(dsn: str) -> asyncpg.Pool:
         dsn,
         "meter_admin",
         max_connections=WRITER_MAX_CONNECTIONS,
-        statement_timeout_ms=STATEMENT_TIMEOUT_MS,
+        statement_timeout_ms=statement_timeout_ms,
         idle_in_transaction_timeout_ms=IDLE_TIMEOUT_MS,
     )
 
