@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,8 +19,9 @@ from meter.db.subscriptions import Subscriptions
 from meter.events import Usage, UsageEvent, new_event_id, usage_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Coroutine
     from datetime import datetime
+    from typing import Any
 
     from tests.private_servers import PostgresServers
 
@@ -37,6 +39,11 @@ select add_organization_member('acme', 'ann');
 select add_credits_to_pool('acme', 1000);
 select set_pool_terms('acme', p_allocation_required => false);
 """
+
+_WAITING = """
+select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
+"""
+_DEADLINE_S = 20
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,21 @@ class Subscribers:
                 """
             )
         ][2:]
+
+    async def while_uncommitted(self, first: str, second: Coroutine[Any, Any, object]) -> object:
+        """Do something while a transaction that did something else is open; return its answer or refusal.
+
+        Args:
+            first: the SQL of the transaction, which commits once the second waits for it or is done.
+            second: what is done meanwhile.
+        """
+        async with asyncio.timeout(_DEADLINE_S):
+            async with self.owner.transaction():
+                await self.owner.execute(first)
+                doing = asyncio.ensure_future(second)
+                while not doing.done() and not await self.owner.fetchval(_WAITING):
+                    pass
+            return (await asyncio.gather(doing, return_exceptions=True))[0]
 
     async def shift(self, subscription: Subscription, **columns: datetime) -> None:
         """Set some columns of a subscription, as if it were older."""
