@@ -79,6 +79,7 @@ imports: install ## check that rooms know only rooms downstream of them
 contract-check: install ## check that the published contract is what the code says
 	@$(BIN)/python -m meter.contract --check
 	@$(BIN)/python -m meter.api.openapi --check docs/openapi/api.json
+	@$(BIN)/python -m meter.admin.openapi --check docs/openapi/admin.json
 
 .PHONY: lock-check
 lock-check: install ## check that the lock file has what pyproject.toml asks for

@@ -94,10 +94,10 @@ async def first_day(stack: RunningStack) -> Day:
 
 
 async def exposition(stack: RunningStack, part: str) -> list[Metric]:
-    """What Prometheus would scrape of the ``api``, the ``worker`` or the ``broker``."""
-    api, worker, broker = await stack.metrics_urls()
+    """What Prometheus would scrape of the ``api``, ``admin``, the ``worker`` or the ``broker``."""
+    urls = dict(zip(("api", "admin", "worker", "broker"), await stack.metrics_urls(), strict=True))
     async with httpx.AsyncClient() as client:
-        text = (await client.get({"api": api, "worker": worker, "broker": broker}[part])).text
+        text = (await client.get(urls[part])).text
     return list(text_string_to_metric_families(text))
 
 

@@ -73,7 +73,7 @@ class Issuer:
 
     def identity(
         self,
-        pool: asyncpg.Pool,
+        primary: ReaderConnections,
         registry: CollectorRegistry | None = None,
         allowances: Allowances = UNLIMITED,
         limits: RateLimits | None = None,
@@ -83,7 +83,7 @@ class Issuer:
         counted = limits or RateLimits(own_counters(), registry or CollectorRegistry())
         return Identity(
             self.tokens(),
-            ServiceKeys(PresentedKeys(pool)),
+            ServiceKeys(PresentedKeys(primary)),
             CallerLimits(counted, allowances),
             cors_origins=cors_origins,
         )
@@ -155,19 +155,20 @@ def gateways(pool: ReaderConnections) -> Gateways:
     return Gateways.of(ReadDatabases(pool, pool))
 
 
-def check_against_contract(response: httpx.Response) -> None:
-    """Fail where an answer is not what the OpenAPI document says."""
+def check_against_contract(response: httpx.Response, contract: dict[str, Any] | None = None) -> None:
+    """Fail where an answer is not what the OpenAPI document says, that of the read API or another."""
+    contract = contract or _CONTRACT
     assert response.status_code != 500, response.text
     assert response.headers["x-request-id"]
     assert response.headers["x-content-type-options"] == "nosniff"
-    answers = _answers_of(response.request.url.raw_path.decode().partition("?")[0])
+    answers = _answers_of(response.request, contract)
     if answers is None:
         assert response.status_code in (401, 404, 405), response.text
         return
     answer = answers[str(response.status_code)]
     media_type = response.headers.get("content-type", "").partition(";")[0]
     if response.content:
-        schema = {**answer["content"][media_type]["schema"], "components": _CONTRACT["components"]}
+        schema = {**answer["content"][media_type]["schema"], "components": contract["components"]}
         if media_type in ("application/json", "application/problem+json"):
             jsonschema.validate(
                 response.json(), schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
@@ -177,13 +178,16 @@ def check_against_contract(response: httpx.Response) -> None:
 _CONTRACT = ReadApi().openapi()
 
 
-def _answers_of(path: str) -> dict[str, Any] | None:
-    parts = path.split("/")
-    for template, operations in _CONTRACT["paths"].items():
+def _answers_of(request: httpx.Request, contract: dict[str, Any]) -> dict[str, Any] | None:
+    parts = request.url.raw_path.decode().partition("?")[0].split("/")
+    # As the router does: what is said of all of a path goes before what has parameters.
+    for template, operations in sorted(contract["paths"].items(), key=lambda item: item[0].count("{")):
         wanted = template.split("/")
         if len(wanted) == len(parts) and all(
             want == part or (want.startswith("{") and part) for want, part in zip(wanted, parts, strict=True)
         ):
-            answers: dict[str, Any] = operations["get"]["responses"]
+            if request.method.lower() not in operations:
+                continue
+            answers: dict[str, Any] = operations[request.method.lower()]["responses"]
             return answers
     return None

@@ -26,9 +26,11 @@ COMMAND_SECONDS = 60
 #: What a person types; it is installed beside the interpreter.
 _METER = str(Path(sys.executable).with_name("meter"))
 #: The processes of a stack choose their ports, for others may run on this machine.
+_ANY_PORTS = {
+    f"METER_{name}_PORT": "0" for name in ("API", "API_METRICS", "ADMIN", "ADMIN_METRICS", "WORKER")
+}
 #: Tests that wait for something ask far more often than people.
 _NEVER_ENOUGH = {"METER_READS_PER_MINUTE": "1000000", "METER_WRITES_PER_MINUTE": "1000000"}
-_ANY_PORTS = {"METER_API_PORT": "0", "METER_API_METRICS_PORT": "0", "METER_WORKER_PORT": "0"}
 
 
 class RunningStack:
@@ -61,8 +63,12 @@ class RunningStack:
         """The base of the read API."""
         return (await self.says(r"^  API +(http:\S+)$"))[1]
 
+    async def admin_url(self) -> str:
+        """The base of the control plane."""
+        return (await self.says(r"^  API that writes +(http:\S+)$"))[1]
+
     async def metrics_urls(self) -> list[str]:
-        """Where Prometheus finds the API, the worker and, where it is embedded, the broker."""
+        """Where Prometheus finds both APIs, the worker and, where it is embedded, the broker."""
         await self.says("^  state and logs ")
         return re.findall(r"(http:\S+/metrics)$", self.said, re.MULTILINE)
 

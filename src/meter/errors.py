@@ -20,9 +20,18 @@ class ConfigurationError(MeterError):
 
 
 class SettlementError(MeterError):
-    """The database refused a change of credits; ``sqlstate`` tells which rule it was."""
+    """The database refused a change of credits; ``sqlstate`` tells which rule it was.
+
+    Args:
+        sentence: what is told to people.
+        detail: what is told to programs: a word, or a JSON object; None where there is nothing more to say.
+    """
 
     sqlstate: ClassVar[str] = ""
+
+    def __init__(self, sentence: str = "", detail: str | None = None) -> None:
+        super().__init__(*filter(None, [sentence]))
+        self.detail = detail
 
 
 class InsufficientCredits(SettlementError):
@@ -79,6 +88,91 @@ class AllocationExceedsPool(SettlementError):
     """The allocations would promise more than the pool has available."""
 
     sqlstate = "MT009"
+
+
+class RequestStillRunning(SettlementError):
+    """The first request with this idempotency key is still running."""
+
+    sqlstate = "MT020"
+    retryable = True
+
+
+class IdempotencyKeyReused(SettlementError):
+    """The idempotency key came before with another request."""
+
+    sqlstate = "MT021"
+
+
+class NotAMember(SettlementError):
+    """The user is no member of the organization."""
+
+    sqlstate = "MT022"
+
+
+class PaymentReferenceUsed(SettlementError):
+    """Credits were added for this payment before."""
+
+    sqlstate = "MT023"
+
+
+class ReversalTooLarge(SettlementError):
+    """More was to be taken back than is unused, or than was ever bought or paid."""
+
+    sqlstate = "MT024"
+
+
+class NotPermitted(SettlementError):
+    """The member may not do this."""
+
+    sqlstate = "MT030"
+
+
+class UnknownSubscription(SettlementError):
+    """No subscription has this id."""
+
+    sqlstate = "MT031"
+
+
+class StaleVersion(SettlementError):
+    """What is to be changed changed since it was read."""
+
+    sqlstate = "MT032"
+
+
+class SubscriptionConflict(SettlementError):
+    """The subscription, as it stands, does not allow this."""
+
+    sqlstate = "MT033"
+
+
+class UnknownMember(SettlementError):
+    """The user is no member of the organization."""
+
+    sqlstate = "MT034"
+
+
+class LastOwner(SettlementError):
+    """The organization would be without an owner."""
+
+    sqlstate = "MT035"
+
+
+class SeatsTaken(SettlementError):
+    """The organization has as many members as it may have."""
+
+    sqlstate = "MT036"
+
+
+class MemberAlready(SettlementError):
+    """The user is a member already, with another role."""
+
+    sqlstate = "MT037"
+
+
+class OrganizationTaken(SettlementError):
+    """Another organization has this id or name."""
+
+    sqlstate = "MT038"
 
 
 class InvalidUsageEvent(MeterError, ValueError):

@@ -51,6 +51,13 @@ class Settings(BaseSettings):
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8080, ge=0, le=65535)
     api_metrics_port: int = Field(default=9464, ge=0, le=65535)
+    admin_host: str = "127.0.0.1"
+    admin_port: int = Field(default=8081, ge=0, le=65535)
+    admin_metrics_port: int = Field(default=9466, ge=0, le=65535)
+    #: Whether admins of an organization may add credits that it has paid for; else only system admins may.
+    admin_purchases: bool = False
+    #: Whether every user may make an organization over HTTP and own it, and not only system admins.
+    anyone_creates_organizations: bool = False
     worker_host: str = "127.0.0.1"
     worker_port: int = Field(default=9465, ge=0, le=65535)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.admin_api import AdminClient, admin_api
 from tests.running_worker import Ledger, UsageSide, ledger, usage_side
 
 from meter.db.pool import open_pool
@@ -13,7 +14,7 @@ from meter.db.settlement import Settlement
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.private_servers import Broker, FreshDatabase
+    from tests.private_servers import Broker, FreshDatabase, PostgresServers
 
 
 @pytest.fixture
@@ -37,3 +38,15 @@ async def settlement(database: FreshDatabase) -> AsyncIterator[Settlement]:
     pool = await open_pool(database.dsn, "meter_worker", max_connections=4)
     yield Settlement(pool)
     await pool.close()
+
+
+@pytest.fixture(scope="session")
+async def control_plane(
+    postgres_servers: PostgresServers, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[AdminClient]:
+    """The control plane over a database of its own; use it through ``with_organizations``."""
+    async with (
+        postgres_servers.database() as fresh,
+        admin_api(fresh.dsn, tmp_path_factory.mktemp("admin")) as client,
+    ):
+        yield client

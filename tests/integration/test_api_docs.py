@@ -34,9 +34,10 @@ async def test_every_curl_of_the_page_works_and_every_endpoint_has_one(
     connection = await asyncpg.connect(database.dsn)
     await connection.execute("select create_organization('acme')")
     await connection.execute("select add_organization_member('acme', 'alice', 'owner')")
+    subscription = str(await connection.fetchval("select id from start_subscription('acme', 'byok')"))
     await connection.close()
     calls = list(CURL.finditer(PAGE))
-    assert len(calls) == PAGE.count("\ncurl ")
+    assert len(calls) == PAGE.count("\ncurl -H ")
     async with read_api(database.dsn, tmp_path) as api:
         tokens = {
             "TOKEN": api.issuer.token("alice"),
@@ -45,13 +46,14 @@ async def test_every_curl_of_the_page_works_and_every_endpoint_has_one(
         for call in calls:
             accept = {"Accept": call["accept"]} if call["accept"] else {}
             headers = {"Authorization": f"Bearer {tokens[call['token']]}", **accept}
-            response = await api.http.get(BASE_PATH + call["path"], headers=headers)
+            path = call["path"].replace("$SUBSCRIPTION", subscription)
+            response = await api.http.get(BASE_PATH + path, headers=headers)
             assert response.status_code == 200, call["path"]
     called = {call["path"].partition("?")[0] for call in calls}
     for template in ReadApi().openapi()["paths"]:
         if template.startswith(BASE_PATH):
             path = template.removeprefix(BASE_PATH).replace("{org_id}", "acme").replace("{user_id}", "alice")
-            assert path in called
+            assert path.replace("{subscription_id}", "$SUBSCRIPTION") in called
 
 
 def test_every_type_of_problem_is_on_the_page() -> None:

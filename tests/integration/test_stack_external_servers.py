@@ -139,7 +139,11 @@ async def test_no_embedded_server_is_started(stack: RunningStack) -> None:
     assert not (stack.folder / "postgres").exists()
     assert not (stack.folder / "rabbitmq").exists()
     running = {" ".join(process.cmdline()) for process in processes_in(stack.folder)}
-    assert {command.rpartition(" ")[2] for command in running if " -m meter " in command} == {"worker", "api"}
+    assert {command.rpartition(" ")[2] for command in running if " -m meter " in command} == {
+        "worker",
+        "api",
+        "admin",
+    }
     assert not [command for command in running if "postgres -D" in command or "beam" in command]
 
 

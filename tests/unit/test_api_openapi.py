@@ -35,7 +35,7 @@ def test_the_check_fails_where_it_is_not(tmp_path: Path, capsys: pytest.CaptureF
     assert main(["--check", str(file)]) == 1
     assert main([str(file)]) == 0
     assert main(["--check", str(file)]) == 0
-    file.write_text(document().replace("acme", "acne", 1))
+    file.write_text(document(ReadApi()).replace("acme", "acne", 1))
     assert main(["--check", str(file)]) == 1
     assert "out of date" in capsys.readouterr().err
     assert main([]) == 2

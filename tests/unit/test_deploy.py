@@ -19,3 +19,4 @@ def test_prometheus_scrapes_where_the_processes_listen_by_default() -> None:
     }
     assert targets["meter-worker"] == [f"{settings.worker_host}:{settings.worker_port}"]
     assert targets["meter-api"] == [f"{settings.api_host}:{settings.api_metrics_port}"]
+    assert targets["meter-admin"] == [f"{settings.admin_host}:{settings.admin_metrics_port}"]

@@ -28,6 +28,7 @@ from meter.api.problems import Kind, Problem
 from meter.db.balances import Balances
 from meter.db.billing import Billing
 from meter.db.membership import Membership
+from meter.db.subscription_reads import SubscriptionReads
 from meter.db.usage_history import UsageHistory
 from meter.db.usage_summary import UsageSummaries
 
@@ -42,6 +43,7 @@ class Gateways:
     history: UsageHistory
     summaries: UsageSummaries
     billing: Billing
+    subscriptions: SubscriptionReads
     #: Whether all of them read from the primary, so that one statement may check membership and read.
     of_primary: bool = True
 
@@ -59,6 +61,7 @@ class Gateways:
             history=UsageHistory(replica),
             summaries=UsageSummaries(replica),
             billing=Billing(replica),
+            subscriptions=SubscriptionReads(replica),
             of_primary=replica is databases.primary,
         )
 

@@ -25,20 +25,24 @@ if TYPE_CHECKING:
     from meter.api.http_metrics import HttpMetrics
     from meter.operations import Check
 
-_DESCRIPTION = (
-    "Balances and usage of organizations, read only. Amounts are decimals in strings, times are RFC 3339, "
-    "errors are problem details (RFC 9457), lists come in pages: hand next_cursor back as cursor."
+_CONVENTIONS = (
+    "Amounts are decimals in strings, times are RFC 3339, errors are problem details (RFC 9457), "
+    "lists come in pages: hand next_cursor back as cursor."
 )
 
 
 class ReadApi(FastAPI):
-    """The routes with their OpenAPI document."""
+    """The routes with their OpenAPI document.
 
-    def __init__(self) -> None:
+    Args:
+        description: what the document says first.
+    """
+
+    def __init__(self, description: str = "Balances and usage of organizations, read only.") -> None:
         super().__init__(
             title="meter",
             version=__version__,
-            description=_DESCRIPTION,
+            description=f"{description} {_CONVENTIONS}",
             openapi_url="/openapi.json",
             # Their pages load scripts from elsewhere, which our own headers forbid.
             docs_url=None,
@@ -50,6 +54,7 @@ class ReadApi(FastAPI):
             routes.usage,
             routes.billing,
             routes.organizations,
+            routes.subscriptions,
             health.router,
         ):
             self.include_router(router)
@@ -77,7 +82,11 @@ class ReadApi(FastAPI):
 
 
 def build_app(
-    gateways: Gateways, identity: Identity, metrics: HttpMetrics, checks: Mapping[str, Check]
+    gateways: Gateways,
+    identity: Identity,
+    metrics: HttpMetrics,
+    checks: Mapping[str, Check],
+    api: ReadApi | None = None,
 ) -> ASGIApp:
     """Build the app that is served.
 
@@ -86,11 +95,12 @@ def build_app(
         identity: tells who is asking, and how often they may.
         metrics: where requests are counted.
         checks: what must hold for the API to be ready.
+        api: the routes; those that read where it is None.
 
     Returns:
         An ASGI app.
     """
-    api = ReadApi()
+    api = api or ReadApi()
     api.state.gateways = gateways
     api.state.checks = checks
     known = compressing(Authentication(api, identity))

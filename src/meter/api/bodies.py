@@ -42,26 +42,28 @@ _encoder = msgspec.json.Encoder()
 _COLUMNS = tuple(field.name for field in dataclasses.fields(UsageEntry))
 
 
-def json_response(body: object, headers: Mapping[str, str] = PRIVATE) -> Response:
+def json_response(body: object, headers: Mapping[str, str] = PRIVATE, status: int = 200) -> Response:
     """Answer with JSON.
 
     Args:
         body: dataclasses, mappings, lists and plain values.
         headers: of the response.
+        status: of the response.
     """
-    return Response(_encoder.encode(plain(body)), headers=dict(headers), media_type=JSON)
+    return Response(_encoder.encode(plain(body)), status, dict(headers), JSON)
 
 
-def json_response_with_etag(request: Request, body: object) -> Response:
+def json_response_with_etag(request: Request, body: object, etag: str | None = None) -> Response:
     """Answer with JSON, or with 304 where the caller has it already.
 
     Args:
         request: its ``If-None-Match`` is honoured.
         body: as for `json_response`.
+        etag: of the body; made from it where None.
     """
     encoded = _encoder.encode(plain(body))
     # Weak: the same content, whatever encoding a proxy puts on the bytes.
-    etag = f'W/"{hashlib.blake2b(encoded, digest_size=16).hexdigest()}"'
+    etag = etag or f'W/"{hashlib.blake2b(encoded, digest_size=16).hexdigest()}"'
     headers = {**PRIVATE, "ETag": etag}
     if _matches(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=headers)

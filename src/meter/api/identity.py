@@ -22,9 +22,9 @@ from meter.settings import is_web_address
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    import asyncpg
     from prometheus_client import CollectorRegistry
 
+    from meter.db.reader import ReaderConnections
     from meter.settings import Settings
 
 _NO_ISSUER = (
@@ -65,7 +65,7 @@ def issuer_of(settings: Settings) -> Issuer:
 
 @asynccontextmanager
 async def identity(
-    settings: Settings, issuer: Issuer, primary: asyncpg.Pool, registry: CollectorRegistry
+    settings: Settings, issuer: Issuer, primary: ReaderConnections, registry: CollectorRegistry
 ) -> AsyncIterator[Identity]:
     """Know who is asking while the block runs.
 

@@ -12,15 +12,17 @@ from pathlib import Path
 from meter.api.app import ReadApi
 
 
-def document() -> str:
-    """Return the OpenAPI document as it is checked in."""
-    return json.dumps(ReadApi().openapi(), indent=2, ensure_ascii=False) + "\n"
+def document(api: ReadApi) -> str:
+    """Return the OpenAPI document of an app as it is checked in."""
+    return json.dumps(api.openapi(), indent=2, ensure_ascii=False) + "\n"
 
 
-def main(arguments: list[str]) -> int:
-    """Write or check the document.
+def write_or_check(api: ReadApi, module: str, arguments: list[str]) -> int:
+    """Write or check the document of an app.
 
     Args:
+        api: the app.
+        module: what is run for it, as people are told.
         arguments: the file, and ``--check`` to only compare.
 
     Returns:
@@ -29,17 +31,20 @@ def main(arguments: list[str]) -> int:
     check = "--check" in arguments
     paths = [Path(argument) for argument in arguments if argument != "--check"]
     if len(paths) != 1:
-        sys.stderr.write("usage: python -m meter.api.openapi [--check] docs/openapi/api.json\n")
+        sys.stderr.write(f"usage: python -m {module} [--check] FILE\n")
         return 2
     if not check:
-        paths[0].write_text(document(), "utf-8")
+        paths[0].write_text(document(api), "utf-8")
         return 0
-    if not paths[0].exists() or paths[0].read_text("utf-8") != document():
-        sys.stderr.write(
-            f"{paths[0]} is out of date; write it with: python -m meter.api.openapi {paths[0]}\n"
-        )
+    if not paths[0].exists() or paths[0].read_text("utf-8") != document(api):
+        sys.stderr.write(f"{paths[0]} is out of date; write it with: python -m {module} {paths[0]}\n")
         return 1
     return 0
+
+
+def main(arguments: list[str]) -> int:
+    """Write or check the document of the read API; arguments and exit code as of `write_or_check`."""
+    return write_or_check(ReadApi(), "meter.api.openapi", arguments)
 
 
 if __name__ == "__main__":

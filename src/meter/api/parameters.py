@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Literal
+from uuid import UUID
 
 from fastapi import Path
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PlainValidator, WithJsonSchema
@@ -46,6 +47,7 @@ ORG_ID_IN_PATH = {
     "description": "The organization's id.",
     "schema": {"type": "string", "examples": ["acme"]},
 }
+SubscriptionId = Annotated[str, Path(description="The subscription's id.")]
 UserId = Annotated[str, Path(description="The user's id, percent-encoded.", examples=["ann@example.com"])]
 
 Credits = Annotated[
@@ -75,7 +77,15 @@ def _readable_by(decode: Callable[[str], object]) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _decode_uuid(cursor: str) -> UUID:
+    try:
+        return UUID(decode_id(cursor))
+    except ValueError:
+        raise UnreadableCursor from None
+
+
 _Cursor = Annotated[str, Field(max_length=CURSOR_MAX_CHARS)]
+_SubscriptionCursor = Annotated[_Cursor, _readable_by(_decode_uuid)]
 _IdCursor = Annotated[_Cursor, _readable_by(decode_id)]
 _PositionCursor = Annotated[_Cursor, _readable_by(decode_position)]
 _NumberCursor = Annotated[_Cursor, _readable_by(decode_number)]
@@ -92,6 +102,18 @@ class PageQuery(BaseModel):
     def after(self) -> str:
         """The id before the first wanted; empty for the first page."""
         return decode_id(self.cursor)
+
+
+class SubscriptionsQuery(BaseModel):
+    """A page of subscriptions."""
+
+    limit: int = Field(LIMIT_DEFAULT, ge=1, le=LIMIT_MAX, description="Rows at most.")
+    cursor: _SubscriptionCursor | None = Field(None, description="The next_cursor of the page before.")
+
+    @property
+    def after(self) -> UUID | None:
+        """The subscription before the first wanted; None for the first page."""
+        return None if self.cursor is None else _decode_uuid(self.cursor)
 
 
 class PeriodQuery(BaseModel):

@@ -35,6 +35,26 @@ class Kind(StrEnum):
     ISSUER_UNAVAILABLE = "issuer-unavailable"
     DATABASE_UNAVAILABLE = "database-unavailable"
     TOOK_TOO_LONG = "took-too-long"
+    # Of the writes.
+    IDEMPOTENCY_KEY_MISSING = "idempotency-key-missing"
+    INSUFFICIENT_CREDITS = "insufficient-credits"
+    METHOD_NOT_ALLOWED = "method-not-allowed"
+    REQUEST_RUNNING = "request-running"
+    ALLOCATION_EXCEEDS_POOL = "allocation-exceeds-pool"
+    REVERSAL_TOO_LARGE = "reversal-too-large"
+    PAYMENT_REFERENCE_USED = "payment-reference-used"
+    NOT_A_MEMBER = "not-a-member"
+    TAKEN_BACK = "taken-back"
+    ORGANIZATION_CLOSED = "organization-closed"
+    BODY_TOO_LARGE = "body-too-large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
+    IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused"
+    PRECONDITION_FAILED = "precondition-failed"
+    SUBSCRIPTION_CONFLICT = "subscription-conflict"
+    LAST_OWNER = "last-owner"
+    SEATS_TAKEN = "seats-taken"
+    MEMBER_ALREADY = "member-already"
+    ORGANIZATION_TAKEN = "organization-taken"
 
 
 #: The HTTP status that goes with each kind.
@@ -49,6 +69,25 @@ STATUS = {
     Kind.ISSUER_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     Kind.DATABASE_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     Kind.TOOK_TOO_LONG: HTTPStatus.GATEWAY_TIMEOUT,
+    Kind.IDEMPOTENCY_KEY_MISSING: HTTPStatus.BAD_REQUEST,
+    Kind.INSUFFICIENT_CREDITS: HTTPStatus.PAYMENT_REQUIRED,
+    Kind.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
+    Kind.REQUEST_RUNNING: HTTPStatus.CONFLICT,
+    Kind.ALLOCATION_EXCEEDS_POOL: HTTPStatus.CONFLICT,
+    Kind.REVERSAL_TOO_LARGE: HTTPStatus.CONFLICT,
+    Kind.PAYMENT_REFERENCE_USED: HTTPStatus.CONFLICT,
+    Kind.NOT_A_MEMBER: HTTPStatus.CONFLICT,
+    Kind.TAKEN_BACK: HTTPStatus.CONFLICT,
+    Kind.ORGANIZATION_CLOSED: HTTPStatus.CONFLICT,
+    Kind.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Kind.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    Kind.IDEMPOTENCY_KEY_REUSED: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Kind.PRECONDITION_FAILED: HTTPStatus.PRECONDITION_FAILED,
+    Kind.SUBSCRIPTION_CONFLICT: HTTPStatus.CONFLICT,
+    Kind.LAST_OWNER: HTTPStatus.CONFLICT,
+    Kind.SEATS_TAKEN: HTTPStatus.CONFLICT,
+    Kind.MEMBER_ALREADY: HTTPStatus.CONFLICT,
+    Kind.ORGANIZATION_TAKEN: HTTPStatus.CONFLICT,
 }
 #: The kind in words, the same for every occurrence.
 TITLE = {
@@ -62,6 +101,25 @@ TITLE = {
     Kind.ISSUER_UNAVAILABLE: "The issuer of tokens does not answer",
     Kind.DATABASE_UNAVAILABLE: "The database does not answer",
     Kind.TOOK_TOO_LONG: "The answer took too long",
+    Kind.IDEMPOTENCY_KEY_MISSING: "An Idempotency-Key is needed",
+    Kind.INSUFFICIENT_CREDITS: "There are too few credits",
+    Kind.METHOD_NOT_ALLOWED: "Not with this method",
+    Kind.REQUEST_RUNNING: "The first request with this Idempotency-Key is still running",
+    Kind.ALLOCATION_EXCEEDS_POOL: "The pool has too little left to promise",
+    Kind.REVERSAL_TOO_LARGE: "More than can be taken back",
+    Kind.PAYMENT_REFERENCE_USED: "Credits were added for this payment before",
+    Kind.NOT_A_MEMBER: "The user is no member of the organization",
+    Kind.TAKEN_BACK: "The charge was taken back",
+    Kind.ORGANIZATION_CLOSED: "The organization is closed",
+    Kind.BODY_TOO_LARGE: "The body is too large",
+    Kind.UNSUPPORTED_MEDIA_TYPE: "The body must be JSON",
+    Kind.IDEMPOTENCY_KEY_REUSED: "The Idempotency-Key came before with another request",
+    Kind.PRECONDITION_FAILED: "It changed since it was read",
+    Kind.SUBSCRIPTION_CONFLICT: "The subscription, as it stands, does not allow this",
+    Kind.LAST_OWNER: "The organization would be without an owner",
+    Kind.SEATS_TAKEN: "All seats are taken",
+    Kind.MEMBER_ALREADY: "The user is a member already",
+    Kind.ORGANIZATION_TAKEN: "The id or name of the organization is taken",
 }
 
 
@@ -82,6 +140,7 @@ class Problem(Exception):
         detail: this occurrence of it, in one sentence.
         faults: what of the request is wrong, one by one.
         headers: of the response.
+        facts: more about it for programs, by name; they stand beside the detail.
     """
 
     def __init__(
@@ -90,12 +149,14 @@ class Problem(Exception):
         detail: str,
         faults: tuple[Fault, ...] = (),
         headers: Mapping[str, str] | None = None,
+        facts: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(detail)
         self.kind = kind
         self.detail = detail
         self.faults = faults
         self.headers = headers or {}
+        self.facts = facts or {}
 
     def response(self) -> Response:
         """Make the response."""
@@ -104,6 +165,7 @@ class Problem(Exception):
             "title": TITLE[self.kind],
             "status": int(STATUS[self.kind]),
             "detail": self.detail,
+            **self.facts,
         }
         if self.faults:
             body["errors"] = self.faults

@@ -34,7 +34,7 @@ async def run_api(settings: Settings) -> None:
     """
     issuer = issuer_of(settings)
     registry = process_registry("api")
-    stop = _stop_signal()
+    stop = stop_signal()
     async with (
         read_databases(settings) as databases,
         identity(settings, issuer, databases.primary, registry) as known,
@@ -52,7 +52,8 @@ async def run_api(settings: Settings) -> None:
             log.info("stopping")
 
 
-def _stop_signal() -> asyncio.Event:
+def stop_signal() -> asyncio.Event:
+    """Make an event that SIGTERM and SIGINT set; call it within the loop that waits for it."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -7,6 +7,7 @@ import getpass
 from typing import TYPE_CHECKING, TypeVar
 
 from meter.cli.addresses import database_url
+from meter.db.authorship import Author
 from meter.db.pool import open_pool
 
 if TYPE_CHECKING:
@@ -20,6 +21,11 @@ _T = TypeVar("_T")
 def acting_login() -> str:
     """Say who does it, for the history: the login of whoever runs the command."""
     return f"cli:{getpass.getuser()}"
+
+
+def acting_author() -> Author:
+    """Say the same where a change tells by whose right: an operator needs nobody's."""
+    return Author(acting_login())
 
 
 def with_pool(call: Callable[[asyncpg.Pool], Awaitable[_T]]) -> _T:

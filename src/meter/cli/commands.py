@@ -13,7 +13,7 @@ from meter.cli.corrections import void
 from meter.cli.dead_letters import dead_letters
 from meter.cli.keys import keys
 from meter.cli.operators import allocations, credits_, members, organizations
-from meter.cli.processes import api, migrate, token, up, worker
+from meter.cli.processes import admin, api, migrate, token, up, worker
 from meter.cli.reconcile import reconcile
 from meter.errors import MeterError
 from meter.telemetry import first_line
@@ -47,7 +47,7 @@ def meter() -> None:
 
 
 for command in (
-    *(up, worker, api, migrate, token, publish),
+    *(up, worker, api, admin, migrate, token, publish),
     *(organizations, members, credits_, allocations, keys),
     *(dead_letters, void, reconcile),
 ):

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from meter.cli.acting import acting_login, with_pool
+from meter.cli.acting import acting_author, acting_login, with_pool
 from meter.cli.output import example, json_option, print_result, print_rows
 from meter.credits import parse_amount
 from meter.db.credits import CreditReason, Credits, ResetPeriod
-from meter.db.organizations import Organizations, Plan, Role
+from meter.db.members import Members, Role
+from meter.db.organizations import Organizations
+from meter.db.subscriptions import Plan, Subscriptions
 from meter.errors import AmountOutOfRange, NotAnAmount
 
 if TYPE_CHECKING:
@@ -78,10 +80,10 @@ def add_organization(
     async def add(pool: asyncpg.Pool) -> bool:
         gateway = Organizations(pool)
         created = await gateway.add(
-            org_id, name=name, display_name=display_name, max_seats=max_seats, actor=acting_login()
+            org_id, name=name, display_name=display_name, max_seats=max_seats, author=acting_author()
         )
         if created and plan is not None:
-            await gateway.start_subscription(org_id, plan, actor=acting_login())
+            await Subscriptions(pool).start(org_id, plan, author=acting_author())
         if allocation_required is not None or overage_limit is not None:
             await Credits(pool).set_pool_terms(
                 org_id,
@@ -130,9 +132,7 @@ def members() -> None:
 @json_option
 def add_member(org_id: str, user_id: str, role: Role, as_json: bool) -> None:
     """Make USER_ID a member of ORG_ID, or give a member another role."""
-    changed = with_pool(
-        lambda pool: Organizations(pool).add_member(org_id, user_id, role, actor=acting_login())
-    )
+    changed = with_pool(lambda pool: Members(pool).add(org_id, user_id, role, author=acting_author()))
     sentence = f"is now {role}" if changed else f"was {role} already"
     print_result(
         {"org_id": org_id, "user_id": user_id, "role": role, "changed": changed},
@@ -147,7 +147,7 @@ def add_member(org_id: str, user_id: str, role: Role, as_json: bool) -> None:
 @json_option
 def list_members(org_id: str, as_json: bool) -> None:
     """List the members of ORG_ID."""
-    print_rows(with_pool(lambda pool: Organizations(pool).members(org_id)), as_json)
+    print_rows(with_pool(lambda pool: Members(pool).all(org_id)), as_json)
 
 
 @click.group("credits")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--fresh", is_flag=True, help="Begin with an empty state folder.")
 @click.option("--demo", is_flag=True, help="Replay real LLM usage of 40 organizations, then go on running.")
 def up(fresh: bool, demo: bool) -> None:
-    """Run everything on this machine: PostgreSQL, RabbitMQ, worker and read API.
+    """Run everything on this machine: PostgreSQL, RabbitMQ, worker and both APIs.
 
     METER_DATABASE_URL and METER_AMQP_URL replace the embedded servers.
     """
@@ -54,6 +54,15 @@ def api() -> None:
     from meter.api.server import run_api  # noqa: PLC0415 - imported by the process that needs it
 
     _run(run_api)
+
+
+@example("METER_DATABASE_URL=postgresql://… METER_TOKEN_ISSUER=… METER_TOKEN_JWKS_FILE=… meter admin")
+@click.command()
+def admin() -> None:
+    """Serve the writes, and the reads beside them, until SIGTERM."""
+    from meter.admin.server import run_admin  # noqa: PLC0415 - imported by the process that needs it
+
+    _run(run_admin)
 
 
 @example("METER_DATABASE_URL=postgresql://owner@host/meter meter migrate --dry-run")

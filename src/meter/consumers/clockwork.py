@@ -29,6 +29,7 @@ async def keep_time(clockwork: Clockwork) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_repeat("unfunded events settled", clockwork.fund_waiting))
         tasks.create_task(_repeat("allocations reset", clockwork.reset_allocations))
+        tasks.create_task(_repeat("subscriptions advanced", clockwork.advance_subscriptions))
         tasks.create_task(_repeat("usage added up", clockwork.roll_up_usage))
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from meter.db.reader import ReaderConnections
+
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
@@ -134,11 +136,11 @@ class PresentedKeys:
     """What is asked of a key that a caller shows.
 
     Args:
-        pool: connections to the primary acting as ``meter_reader``.
+        primary: connections to the primary, acting as ``meter_reader`` or ``meter_admin``.
     """
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool = pool
+    def __init__(self, primary: ReaderConnections) -> None:
+        self._primary = primary
 
     async def good(self, key_sha256: bytes) -> GoodApiKey | None:
         """Look a key up; raises the errors of ``meter.db.reading.reading``.
@@ -150,13 +152,13 @@ class PresentedKeys:
             None where it is unknown, expired or revoked.
         """
         with reading():
-            row = await self._pool.fetchrow(statement("good_api_key"), key_sha256)
+            row = await self._primary.ask(statement("good_api_key"), key_sha256)
         return None if row is None else GoodApiKey(**row)
 
     async def note_use(self, key_id: UUID) -> None:
         """Note that a key is used; raises the errors of ``meter.db.reading.reading``."""
         with reading():
-            async with self._pool.acquire() as connection, connection.transaction():
+            async with self._primary.acquire() as connection, connection.transaction():
                 # The one exception of connections that refuse every write; the role may nothing else anyway.
                 await connection.execute("set transaction read write")
                 await connection.execute(statement("note_api_key_use"), key_id)

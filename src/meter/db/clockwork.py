@@ -39,6 +39,14 @@ class Clockwork:
         """
         return await self._step("reset_allocations") or None
 
+    async def advance_subscriptions(self) -> int | None:
+        """End trials and canceled subscriptions whose time has come, and begin new periods.
+
+        Returns:
+            How many subscriptions changed; None when none is due.
+        """
+        return await self._step("advance_subscriptions") or None
+
     async def roll_up_usage(self) -> int | None:
         """Add what settlement queued to the sums of usage.
 

@@ -1,22 +1,20 @@
-"""Organizations, their members and their subscriptions: what the control plane writes."""
+"""Organizations: what the control plane writes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from meter.db.refusals import refusals_as_errors
 from meter.db.statements import statement
+from meter.db.writing import writing
 
 if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
-    from uuid import UUID
 
     import asyncpg
 
-Role = Literal["member", "admin", "owner"]
-Plan = Literal["platform", "byok", "hybrid"]
+    from meter.db.authorship import Author
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,14 @@ class Organizations:
         self._pool = pool
 
     async def add(
-        self, org_id: str, *, name: str | None, display_name: str | None, max_seats: int | None, actor: str
+        self,
+        org_id: str,
+        *,
+        name: str | None,
+        display_name: str | None,
+        max_seats: int | None,
+        owner: str | None = None,
+        author: Author,
     ) -> bool:
         """Create an organization with an empty pool.
 
@@ -62,70 +67,33 @@ class Organizations:
             name: unique; the id where None.
             display_name: what people read; the name where None.
             max_seats: members at most; no bound where None.
-            actor: who did it, for the history.
+            owner: the user who becomes its owner; nobody where None.
+            author: who does it.
 
         Returns:
             Whether it was created; False where the same organization is there already.
 
         Raises:
-            IdentityConflict: the id or name is taken by another.
+            OrganizationTaken: the id or name is another's.
             InvalidArgument: the id is not allowed or was purged.
         """
-        with refusals_as_errors():
+        with writing():
             created: bool = await self._pool.fetchval(
-                statement("create_organization"), org_id, name, display_name, max_seats, actor
+                statement("create_organization"),
+                org_id,
+                name,
+                display_name,
+                max_seats,
+                author.actor,
+                author.request_id,
+                owner,
             )
         return created
 
     async def all(self) -> list[Organization]:
         """List the organizations by id."""
-        with refusals_as_errors():
+        with writing():
             return [Organization(**row) for row in await self._pool.fetch(statement("organizations"))]
-
-    async def add_member(self, org_id: str, user_id: str, role: Role, *, actor: str) -> bool:
-        """Make a user a member, or give a member another role.
-
-        Args:
-            org_id: the organization.
-            user_id: the user, 1 to 255 characters.
-            role: what the member may do.
-            actor: who did it, for the history.
-
-        Returns:
-            Whether anything changed.
-
-        Raises:
-            UnknownOrganization, OrganizationClosed, InvalidArgument: as they say.
-            IdentityConflict: all seats are taken.
-        """
-        with refusals_as_errors():
-            changed: bool = await self._pool.fetchval(
-                statement("add_organization_member"), org_id, user_id, role, actor
-            )
-        return changed
-
-    async def members(self, org_id: str) -> list[Member]:
-        """List the members of an organization by user id."""
-        with refusals_as_errors():
-            return [
-                Member(**row) for row in await self._pool.fetch(statement("organization_members"), org_id)
-            ]
-
-    async def start_subscription(self, org_id: str, plan: Plan, *, actor: str) -> UUID:
-        """Start a monthly subscription at the plan's price; usage from now on is rated by its plan.
-
-        Returns:
-            The subscription's id.
-
-        Raises:
-            UnknownOrganization, OrganizationClosed: as they say.
-            IdentityConflict: the organization has a live subscription.
-        """
-        with refusals_as_errors():
-            subscription: UUID = await self._pool.fetchval(
-                statement("start_subscription"), org_id, plan, actor
-            )
-        return subscription
 
     async def close(self, org_id: str, *, actor: str) -> bool:
         """Close an organization; its usage from now on is recorded as unfunded.
@@ -136,6 +104,6 @@ class Organizations:
         Raises:
             UnknownOrganization: as it says.
         """
-        with refusals_as_errors():
+        with writing():
             closed: bool = await self._pool.fetchval(statement("close_organization"), org_id, actor)
         return closed

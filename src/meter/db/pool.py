@@ -23,6 +23,7 @@ async def open_pool(
     max_connections: int,
     read_only: bool = False,
     statement_timeout_ms: int = 0,
+    idle_in_transaction_timeout_ms: int = 0,
 ) -> asyncpg.Pool:
     """Open connections that act as one role, whatever login they come with.
 
@@ -32,6 +33,8 @@ async def open_pool(
         max_connections: at most so many at once; none is opened before it is needed.
         read_only: refuse every write on top of what the role is refused.
         statement_timeout_ms: the server gives up a statement after this; 0 for never.
+        idle_in_transaction_timeout_ms: the server ends a session that says nothing within a transaction for
+            so long; 0 leaves it to the server's own setting.
 
     Returns:
         The pool; close it with ``await pool.close()``.
@@ -48,6 +51,8 @@ async def open_pool(
         # Our statements run for milliseconds; compiling one takes hundreds.
         "jit": "off",
     }
+    if idle_in_transaction_timeout_ms:
+        settings["idle_in_transaction_session_timeout"] = str(idle_in_transaction_timeout_ms)
     if read_only:
         settings["default_transaction_read_only"] = "on"
     return await asyncpg.create_pool(

@@ -54,7 +54,8 @@ def refusals_as_errors() -> Iterator[None]:
     except asyncpg.PostgresError as error:
         refusal = _by_sqlstate(SettlementError).get(error.sqlstate or "")
         if refusal is not None:
-            raise refusal(". ".join(filter(None, [str(error.message), error.hint]))) from error
+            sentence = ". ".join(filter(None, [str(error.message), error.hint]))
+            raise refusal(sentence, error.detail) from error
         if isinstance(
             error, asyncpg.InvalidAuthorizationSpecificationError | asyncpg.PostgresConnectionError
         ):

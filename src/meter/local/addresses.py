@@ -37,6 +37,8 @@ class Addresses:
     broker: BrokerAddresses = field(repr=False)
     api_url: str
     api_metrics_url: str
+    admin_url: str
+    admin_metrics_url: str
     worker_url: str
     #: For the seeded user; None where the database is not an embedded one.
     token: str | None = field(repr=False)

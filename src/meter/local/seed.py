@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from meter.db.authorship import Author
 from meter.db.credits import Credits
+from meter.db.members import Members
 from meter.db.organizations import Organizations
 from meter.db.pool import open_pool
 
@@ -24,9 +26,12 @@ async def seed(dsn: str) -> None:
     pool = await open_pool(dsn, "meter_admin", max_connections=1)
     try:
         organizations = Organizations(pool)
-        await organizations.add(ORGANIZATION, name=None, display_name="Acme", max_seats=None, actor=_ACTOR)
-        if not await organizations.members(ORGANIZATION):
-            await organizations.add_member(ORGANIZATION, USER, "owner", actor=_ACTOR)
+        await organizations.add(
+            ORGANIZATION, name=None, display_name="Acme", max_seats=None, author=Author(_ACTOR)
+        )
+        members = Members(pool)
+        if not await members.all(ORGANIZATION):
+            await members.add(ORGANIZATION, USER, "owner", author=Author(_ACTOR))
         credit = Credits(pool)
         # The keys make sure that each happens once, however often the stack is started.
         await credit.add(

@@ -1,4 +1,4 @@
-"""Meter's own processes in a stack: the worker and the read API, as children that are ready when started."""
+"""Meter's own processes in a stack: the worker and both APIs, as children that are ready when started."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ from meter.local.address_book import AddressBook, published_addresses
 from meter.local.addresses import Addresses
 from meter.local.display import Display
 from meter.local.issuer import ALGORITHM, ISSUER, DevelopmentIssuer
-from meter.local.machine import LOOPBACK, PortBook
+from meter.local.machine import LOOPBACK
+from meter.local.ports import service_ports, told_to_all
 from meter.local.seed import USER, seed
 from meter.local.servers import Servers
 from meter.local.services import Service, service_environment
@@ -81,6 +82,8 @@ def _refuse_strangers_without_issuer(settings: Settings) -> None:
         why = "METER_DATABASE_URL names a database of yours"
     elif settings.api_host not in _LOOPBACK_HOSTS:
         why = "METER_API_HOST lets strangers reach the API"
+    elif settings.admin_host not in _LOOPBACK_HOSTS:
+        why = "METER_ADMIN_HOST lets strangers reach the control plane"
     else:
         return
     raise ConfigurationError(
@@ -122,15 +125,15 @@ class _Stack:
     async def start(self) -> Addresses:
         """Start everything; what only needs the database does not wait for the broker."""
         settings = self._settings
-        ports = self._ports()
+        ports = service_ports(settings)
         async with asyncio.TaskGroup() as starting:
             broker_start = starting.create_task(self._servers.start_broker())
-            reading = starting.create_task(self._start_reading(ports))
+            serving = starting.create_task(self._start_serving(ports))
         broker = broker_start.result()
-        database, token = reading.result()
+        database, token = serving.result()
         await self._start_service(
             "worker",
-            {"METER_DATABASE_URL": database.worker, "METER_AMQP_URL": broker.worker} | _told_to_all(ports),
+            {"METER_DATABASE_URL": database.worker, "METER_AMQP_URL": broker.worker} | told_to_all(ports),
             (settings.worker_host, ports["worker"]),
         )
         return Addresses(
@@ -138,27 +141,28 @@ class _Stack:
             broker=broker,
             api_url=f"http://{settings.api_host}:{ports['api']}",
             api_metrics_url=f"http://{settings.api_host}:{ports['api_metrics']}/metrics",
+            admin_url=f"http://{settings.admin_host}:{ports['admin']}",
+            admin_metrics_url=f"http://{settings.admin_host}:{ports['admin_metrics']}/metrics",
             worker_url=f"http://{settings.worker_host}:{ports['worker']}",
             token=token,
         )
 
-    async def _start_reading(self, ports: dict[str, int]) -> tuple[DatabaseAddresses, str | None]:
-        """Start the database and, on it, the read API; returns the addresses and a development token."""
+    async def _start_serving(self, ports: dict[str, int]) -> tuple[DatabaseAddresses, str | None]:
+        """Start the database and, on it, both APIs; returns the addresses and a development token."""
         database = await self._servers.start_database()
         token, trusted = None, dict[str, str]()
         if self._servers.database_is_embedded:
             await seed(database.admin)
             token, trusted = self._development_token()
-        await self._start_service(
-            "api",
-            {
-                "METER_DATABASE_URL": database.reader,
-                "METER_READ_DATABASE_URL": database.replica or database.reader,
-            }
-            | _told_to_all(ports)
-            | trusted,
-            (self._settings.api_host, ports["api"]),
-        )
+        told = {"METER_READ_DATABASE_URL": database.replica or database.reader} | told_to_all(ports) | trusted
+        async with asyncio.TaskGroup() as starting:
+            for name, address, host in (
+                ("api", database.reader, self._settings.api_host),
+                ("admin", database.admin, self._settings.admin_host),
+            ):
+                starting.create_task(
+                    self._start_service(name, told | {"METER_DATABASE_URL": address}, (host, ports[name]))
+                )
         return database, token
 
     @contextlib.asynccontextmanager
@@ -190,20 +194,6 @@ class _Stack:
             )
             self._services.append(service)
             await service.start()
-
-    def _ports(self) -> dict[str, int]:
-        settings = self._settings
-        wanted = {
-            "api": settings.api_port,
-            "api_metrics": settings.api_metrics_port,
-            "worker": settings.worker_port,
-        }
-        assigned = PortBook(settings.state_dir / "ports.json").assign(wanted, wanted)
-        for name, port in wanted.items():
-            # A default may give way to what else runs here; what somebody asked for may not.
-            if port not in (0, assigned[name]) and f"{name}_port" in settings.model_fields_set:
-                raise ConfigurationError(f"METER_{name.upper()}_PORT: port {port} is taken; choose another")
-        return assigned
 
     def _development_token(self) -> tuple[str | None, dict[str, str]]:
         """Trust the development issuer, unless somebody named another or strangers can reach the API."""
@@ -247,10 +237,6 @@ def _stopped_by_signals(running: asyncio.Task[None]) -> Iterator[None]:
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)
-
-
-def _told_to_all(ports: dict[str, int]) -> dict[str, str]:
-    return {f"METER_{name.upper()}_PORT": str(port) for name, port in ports.items()}
 
 
 def _first_of(group: ExceptionGroup) -> Exception:

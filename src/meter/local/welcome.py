@@ -25,9 +25,13 @@ def welcome(settings: Settings, addresses: Addresses) -> str:
     rows = [
         ("API", addresses.api_url),
         ("API description", f"{addresses.api_url}/openapi.json"),
+        ("API that writes", addresses.admin_url),
+        ("", f"{addresses.admin_url}/openapi.json"),
         ("health", f"{addresses.api_url}/readyz"),
+        ("", f"{addresses.admin_url}/readyz"),
         ("", f"{addresses.worker_url}/readyz"),
         ("metrics", addresses.api_metrics_url),
+        ("", addresses.admin_metrics_url),
         ("", f"{addresses.worker_url}/metrics"),
     ]
     if addresses.broker.metrics_url is not None:

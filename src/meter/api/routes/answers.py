@@ -65,7 +65,7 @@ def answers(body: type[BaseModel], *refusals: int, not_modified: bool = False) -
             "description": "What the caller has already.",
             "headers": {"ETag": _header("The same.")},
         }
-    kinds = {int(STATUS[kind]): kind for kind in Kind}
+    kinds = {int(STATUS[kind]): kind for kind in _EXAMPLE_DETAIL}
     for status in sorted({*refusals, *_ALWAYS}):
         listed[status] = _refusal(kinds[status])
     return listed

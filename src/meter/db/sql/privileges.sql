@@ -16,6 +16,8 @@ grant select on service_prices, subscription_plans, organization_plan_history, r
 grant execute on function reset_allocations(integer) to meter_worker;
 -- And keeps the sums of usage.
 grant execute on function roll_up_usage(interval, integer, bigint) to meter_worker;
+-- And brings subscriptions to the present.
+grant execute on function advance_subscriptions(integer) to meter_worker;
 -- And notes which message it handles alone.
 grant execute on function note_suspect(bytea, bigint), clear_suspect(bytea, bigint) to meter_worker;
 
@@ -49,14 +51,25 @@ grant execute on function
     has_sufficient_credits(varchar, varchar, numeric),
     add_credits_to_pool(varchar, numeric, numeric, char, text, varchar, varchar, jsonb, varchar),
     allocate_credits_to_user(varchar, varchar, numeric, varchar, text, boolean, text, varchar, varchar),
-    deduct_credits(varchar, varchar, numeric, varchar, varchar, varchar, jsonb, varchar, varchar, timestamptz),
-    create_organization(varchar, varchar, varchar, integer, varchar),
-    add_organization_member(varchar, varchar, text, varchar),
+    deduct_credits(varchar, varchar, numeric, varchar, varchar, varchar, jsonb, varchar, varchar, timestamptz, text[]),
+    create_organization(varchar, varchar, varchar, integer, varchar, varchar, varchar),
+    add_organization_member(varchar, varchar, text, varchar, varchar, varchar, boolean),
     set_pool_terms(varchar, boolean, boolean, numeric, numeric, varchar),
     close_organization(varchar, varchar),
-    start_subscription(varchar, text, text, numeric, integer, varchar),
+    start_subscription(varchar, text, text, numeric, integer, varchar, varchar, varchar),
     void_usage(varchar, varchar, varchar, varchar, varchar),
     repair_balances(varchar, varchar)
+    to meter_admin;
+-- And asks who is what where.
+grant execute on function read_role(varchar, varchar, text) to meter_admin;
+-- And changes subscriptions and members.
+grant execute on function
+    change_subscription(
+        varchar, uuid, integer[], text, text, numeric, boolean, boolean, varchar, varchar, varchar
+    ),
+    cancel_subscription(varchar, uuid, integer[], boolean, varchar, varchar, varchar),
+    change_member_role(varchar, varchar, text, varchar, varchar, varchar),
+    remove_organization_member(varchar, varchar, varchar, varchar, varchar)
     to meter_admin;
 -- And adds up what must be the same.
 grant select on pending_voids to meter_admin;
@@ -65,3 +78,14 @@ grant execute on function
     record_dead_letter_discards(varchar, text, text[], varchar[], text[], timestamptz[], bytea[], integer[])
     to meter_admin;
 grant select on dead_letter_discards to meter_admin;
+-- And answers each keyed request over HTTP once.
+grant execute on function
+    begin_keyed_request(varchar, varchar, varchar, varchar, bytea),
+    keep_answer(varchar, varchar, varchar, varchar, bytea, smallint, bytea),
+    require_member(varchar, varchar),
+    claim_payment_reference(varchar, varchar),
+    reverse_credits(varchar, numeric, numeric, char, text, varchar, varchar, jsonb),
+    charge_once(
+        varchar, varchar, numeric, varchar, varchar, varchar, jsonb, varchar, varchar, timestamptz, varchar
+    )
+    to meter_admin;

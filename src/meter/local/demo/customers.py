@@ -6,7 +6,9 @@ import asyncio
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from meter.db.authorship import Author
 from meter.db.credits import Credits
+from meter.db.members import Members
 from meter.db.organizations import Organizations
 from meter.db.pool import open_pool
 from meter.local.demo.trace import ORGANIZATIONS, USERS
@@ -40,8 +42,8 @@ async def seed_customers(dsn: str) -> None:
 
 
 async def _seed_customer(pool: asyncpg.Pool, org_id: str) -> None:
-    organizations, credits = Organizations(pool), Credits(pool)
-    await organizations.add(org_id, name=None, display_name=None, max_seats=None, actor=_ACTOR)
+    organizations, members, credits = Organizations(pool), Members(pool), Credits(pool)
+    await organizations.add(org_id, name=None, display_name=None, max_seats=None, author=Author(_ACTOR))
     # The keys make sure that each happens once, however often the demo is replayed.
     await credits.add(
         org_id,
@@ -52,7 +54,7 @@ async def _seed_customer(pool: asyncpg.Pool, org_id: str) -> None:
         idempotency_key="demo-pool",
     )
     for user_id in USERS:
-        await organizations.add_member(org_id, user_id, "member", actor=_ACTOR)
+        await members.add(org_id, user_id, "member", author=Author(_ACTOR))
         await credits.allocate(
             org_id,
             user_id,

@@ -7,7 +7,8 @@
 -- Returns: the allocation's id, its limit, what is used and what remains of it in its current period, and how many
 --     unfunded events were settled.
 -- Locks: the pool, then the allocation. Raises: MT003 unknown organization; MT004 key used with other arguments; MT005
---     closed; MT006 an argument outside the contract; MT009 the active allocations would promise more than is available.
+--     closed; MT006 an argument outside the contract; MT009 the active allocations would promise more than is available;
+--     its detail is a JSON object: available, what is promised to nobody else, and largest, the highest limit that fits.
 create or replace function allocate_credits_to_user(
     p_org_id varchar, p_user_id varchar, p_credits numeric, p_allocated_by varchar default session_user,
     p_reset_period text default null, p_is_active boolean default true, p_notes text default null,
@@ -27,6 +28,8 @@ declare
     promised_before numeric;
     promised_now numeric;
     allocated_now numeric;
+    unpromised numeric;
+    most numeric;
     result jsonb;
     funded integer;
 begin
@@ -65,11 +68,15 @@ begin
         into promised_now, allocated_now
         from user_credit_allocations where org_id = p_org_id and is_active;
         if promised_now > promised_before and promised_now > greatest(pool.available_credits, 0) then
+            select greatest(greatest(pool.available_credits, 0) - promised_now + remaining_credits, 0),
+                   greatest(greatest(pool.available_credits, 0) - promised_now + p_credits, 0)
+            into unpromised, most
+            from user_credit_allocations where org_id = p_org_id and user_id = p_user_id;
             raise exception 'the active allocations would promise % credits, but the pool has % available',
                 promised_now, greatest(pool.available_credits, 0)
                 using errcode = 'MT009',
-                      hint = format('At most %s can be allocated now.', greatest(
-                          greatest(pool.available_credits, 0) - promised_now + p_credits, 0));
+                      hint = format('At most %s can be allocated now.', most),
+                      detail = json_build_object('largest', most::text, 'available', unpromised::text);
         end if;
 
         if allocated_now <> pool.allocated_credits then

@@ -2,7 +2,7 @@
 --
 -- p_org_id, p_user_id: whose usage. p_credits: charge exactly this. p_service_type, p_service_name: what was used.
 -- p_request_id, p_request_metadata: the caller's own. p_event_id, p_source: the identity of the event; a new id where
--- null. p_occurred_at: now where null.
+-- null. p_occurred_at: now where null. p_folded: names in p_request_metadata that decide no conflict.
 -- Returns: the event's key, its outcome (charged or overage), its credits, whether it was charged by an earlier call,
 --     and what the pool has left. A repeated key returns the first result and changes nothing.
 -- Locks: as settle_usage.
@@ -12,7 +12,7 @@
 create or replace function deduct_credits(
     p_org_id varchar, p_user_id varchar, p_credits numeric, p_service_type varchar, p_service_name varchar default null,
     p_request_id varchar default null, p_request_metadata jsonb default '{}', p_event_id varchar default null,
-    p_source varchar default 'deduct_credits', p_occurred_at timestamptz default null
+    p_source varchar default 'deduct_credits', p_occurred_at timestamptz default null, p_folded text[] default null
 )
 returns table (event_key uuid, outcome text, credits_used numeric, repeated boolean, available_credits numeric)
 language plpgsql volatile security definer
@@ -34,7 +34,7 @@ begin
         'service_type', p_service_type, 'service_name', p_service_name, 'quantity', 1, 'credits', p_credits,
         'credits_given', true, 'key_source', plan_key_source(p_org_id, coalesce(p_occurred_at, clock_timestamp())),
         'key_source_given', false, 'request_id', p_request_id, 'metadata', coalesce(p_request_metadata, '{}'),
-        'occurred_at', p_occurred_at
+        'folded', p_folded, 'occurred_at', p_occurred_at
     )));
 
     if answer.outcome = 'refused' and answer.reason = 'unknown_organization' then
@@ -53,7 +53,8 @@ begin
     order by usage.entry desc
     limit 1;
     if present.counterpart_key is not null then
-        raise exception 'this event was taken back' using errcode = 'MT004', hint = 'Use a new id for a new charge.';
+        raise exception 'this event was taken back' using errcode = 'MT004', detail = 'taken_back',
+            hint = 'Use a new id for a new charge.';
     elsif present.outcome = 'unfunded' then
         perform raise_unfunded(p_org_id, p_user_id, p_credits, present.reason);
     end if;

@@ -1,11 +1,12 @@
 -- Creates an organization with its pool, in one transaction.
 --
 -- p_id: 1 to 36 characters, [A-Za-z0-9][A-Za-z0-9._:-]*, no reserved word. p_name: unique; the id where null.
+-- p_actor, p_request_id: kept in the history. p_owner: becomes its owner; nobody where null.
 -- Returns: whether it was created; false where the same organization is there already.
--- Raises: MT004 the id or name is taken by another; MT006 an argument outside the contract, or the id was purged.
+-- Raises: MT006 an argument outside the contract, or the id was purged; MT038 the id or name is taken by another.
 create or replace function create_organization(
     p_id varchar, p_name varchar default null, p_display_name varchar default null, p_max_seats integer default null,
-    p_actor varchar default session_user
+    p_actor varchar default session_user, p_request_id varchar default null, p_owner varchar default null
 )
 returns boolean
 language plpgsql volatile security definer
@@ -27,46 +28,14 @@ begin
         if exists (select 1 from organizations where id = p_id and name = coalesce(p_name, p_id)) then
             return false;
         end if;
-        raise exception 'organization id "%" or name "%" is taken', p_id, coalesce(p_name, p_id) using errcode = 'MT004';
+        raise exception 'organization id "%" or name "%" is taken', p_id, coalesce(p_name, p_id) using errcode = 'MT038';
     end if;
     insert into organization_credit_pools (org_id) values (p_id);
-    insert into org_billing_history (org_id, event_type, actor) values (p_id, 'organization_created', p_actor);
-    return true;
-end
-$$;
-
--- Makes a user a member, or gives a member another role.
---
--- p_role: member, admin or owner. Returns: whether anything changed.
--- Locks: the pool. Raises: MT003, MT005, MT006; MT004 when all seats are taken.
-create or replace function add_organization_member(
-    p_org_id varchar, p_user_id varchar, p_role text default 'member', p_actor varchar default session_user
-)
-returns boolean
-language plpgsql volatile security definer
-set search_path = public, pg_temp
-as $$
-declare
-    seats integer;
-begin
-    if coalesce(length(p_user_id), 0) not between 1 and 255 then
-        raise exception 'user_id must have 1 to 255 characters' using errcode = 'MT006';
+    insert into org_billing_history (org_id, event_type, actor, request_id)
+    values (p_id, 'organization_created', p_actor, p_request_id);
+    if p_owner is not null then
+        perform add_organization_member(p_id, p_owner, 'owner', p_actor, p_request_id);
     end if;
-    if p_role is null or p_role not in ('member', 'admin', 'owner') then
-        raise exception 'the role must be member, admin or owner' using errcode = 'MT006';
-    end if;
-    perform lock_open_organization(p_org_id);
-    select max_seats into seats from organizations where id = p_org_id;
-    if seats <= (select count(*) from organization_members where org_id = p_org_id and user_id <> p_user_id) then
-        raise exception 'all % seats of organization "%" are taken', seats, p_org_id using errcode = 'MT004';
-    end if;
-    insert into organization_members as member (org_id, user_id, role) values (p_org_id, p_user_id, p_role)
-    on conflict (org_id, user_id) do update set role = excluded.role where member.role <> excluded.role;
-    if not found then
-        return false;
-    end if;
-    insert into org_billing_history (org_id, event_type, user_id, actor, metadata)
-    values (p_org_id, 'member_set', p_user_id, p_actor, jsonb_build_object('role', p_role));
     return true;
 end
 $$;

@@ -8,3 +8,6 @@ select reset_allocations();
 
 -- name: roll_up_usage
 select roll_up_usage();
+
+-- name: advance_subscriptions
+select advance_subscriptions();

@@ -1,7 +1,7 @@
 -- What the operators' commands send, as meter_admin.
 
 -- name: create_organization
-select create_organization($1, $2, $3, $4, $5);
+select create_organization($1, $2, $3, $4, $5, p_request_id => $6, p_owner => $7);
 
 -- name: organizations
 select organization.id, organization.name, organization.status, summary.plan, summary.members,
@@ -9,15 +9,6 @@ select organization.id, organization.name, organization.status, summary.plan, su
 from organizations organization
 join org_billing_summary summary on summary.org_id = organization.id
 order by organization.id;
-
--- name: add_organization_member
-select add_organization_member($1, $2, $3, $4);
-
--- name: organization_members
-select user_id, role, created_at from organization_members where org_id = $1 order by user_id;
-
--- name: start_subscription
-select start_subscription($1, $2, p_actor => $3);
 
 -- name: close_organization
 select close_organization($1, $2);

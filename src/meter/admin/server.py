@@ -1,0 +1,79 @@
+"""``meter admin``: the control plane as a process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meter.admin.app import build_admin_app
+from meter.admin.gateways import Writes
+from meter.api.access import Gateways
+from meter.api.databases import ReadDatabases
+from meter.api.health import checks_of
+from meter.api.http_metrics import HttpMetrics
+from meter.api.identity import identity, issuer_of
+from meter.api.server import stop_signal
+from meter.db.reader import ReaderConnections
+from meter.db.reading import open_reader
+from meter.db.writing import open_writer
+from meter.errors import ConfigurationError
+from meter.operations import operations_app, serving
+from meter.telemetry import get_logger, process_registry
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from meter.settings import Settings
+
+log = get_logger(__name__)
+
+
+async def run_admin(settings: Settings) -> None:
+    """Serve the control plane until SIGTERM or SIGINT; requests under way are finished, within seconds.
+
+    The database may be away, at the start too: ``/readyz`` says so, and requests are answered 503 meanwhile.
+
+    Args:
+        settings: which database, whose tokens, which ports.
+
+    Raises:
+        ConfigurationError: the database or the issuer is not set or cannot be used, or a port is taken.
+    """
+    issuer = issuer_of(settings)
+    writer, reader = await _pools(settings)
+    registry = process_registry("admin")
+    # Who belongs where is asked of the primary: who was removed is out at once.
+    primary = ReaderConnections(writer)
+    async with writer, reader, identity(settings, issuer, primary, registry) as known:
+        checks = {**checks_of(writer), "reads": checks_of(reader)["database"]}
+        gateways = Gateways.of(ReadDatabases(primary, reader))
+        writes = Writes.through(
+            writer,
+            admins_may_purchase=settings.admin_purchases,
+            anyone_creates_organizations=settings.anyone_creates_organizations,
+        )
+        app = build_admin_app(gateways, writes, known, HttpMetrics(registry), checks)
+        stop = stop_signal()
+        async with (
+            serving(app, settings.admin_host, settings.admin_port) as port,
+            serving(
+                operations_app(checks, registry), settings.admin_host, settings.admin_metrics_port
+            ) as metrics_port,
+        ):
+            log.info("serving", host=settings.admin_host, port=port, metrics_port=metrics_port)
+            await stop.wait()
+            log.info("stopping")
+
+
+async def _pools(settings: Settings) -> tuple[asyncpg.Pool, ReaderConnections]:
+    if settings.database_url is None:
+        raise ConfigurationError(
+            "METER_DATABASE_URL is not set; set it to the database, with a login that may act as meter_admin"
+        )
+    reads = settings.read_database_url or settings.database_url
+    try:
+        return (
+            await open_writer(settings.database_url.get_secret_value()),
+            await open_reader(reads.get_secret_value()),
+        )
+    except ValueError:
+        raise ConfigurationError("the database URL cannot be understood") from None

@@ -1,0 +1,66 @@
+"""The OpenAPI document of the control plane: current, with every read, and complete for every write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from meter.admin.app import AdminApi
+from meter.admin.openapi import main
+from meter.api.app import ReadApi
+
+CHECKED_IN = Path(__file__).parents[2] / "docs" / "openapi" / "admin.json"
+DOCUMENT = AdminApi().openapi()
+WRITES = [
+    pytest.param(operation, id=path)
+    for path, operations in DOCUMENT["paths"].items()
+    for method, operation in operations.items()
+    if method != "get"
+]
+
+
+def test_the_document_in_the_repository_is_current(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--check", str(CHECKED_IN)]) == 0
+    older = tmp_path / "admin.json"
+    older.write_text(CHECKED_IN.read_text("utf-8").replace("acme", "acne", 1), "utf-8")
+    assert main(["--check", str(older)]) == 1
+    assert "python -m meter.admin.openapi" in capsys.readouterr().err
+
+
+def test_every_read_is_there_as_meter_api_has_it() -> None:
+    for path, operations in ReadApi().openapi()["paths"].items():
+        assert DOCUMENT["paths"][path]["get"] == operations["get"]
+
+
+@pytest.mark.parametrize("operation", WRITES)
+def test_every_write_says_what_it_is_sent_and_how_it_fails(operation: dict[str, Any]) -> None:
+    assert operation["summary"]
+    assert operation["description"]
+    assert operation["security"] == [{"bearer": []}]
+    body = operation["requestBody"]["content"]["application/json"]
+    jsonschema.validate(body["example"], body["schema"] | {"components": DOCUMENT["components"]})
+    assert {"401", "403", "404", "405", "413", "415", "422", "500", "503", "504"} <= set(
+        operation["responses"]
+    )
+    for status, answer in operation["responses"].items():
+        if int(status) < 400:
+            continue
+        (content,) = answer["content"].values()
+        examples = [example["value"] for example in content.get("examples", {}).values()]
+        for example in examples or [content["example"]]:
+            assert example["status"] == int(status)
+            schema = content["schema"] | {"components": DOCUMENT["components"]}
+            jsonschema.validate(example, schema)
+
+
+@pytest.mark.parametrize("operation", WRITES)
+def test_a_write_with_a_key_says_so(operation: dict[str, Any]) -> None:
+    headers = [given for given in operation.get("parameters", []) if given["in"] == "header"]
+    if "credits" in operation["tags"]:
+        assert [(given["name"], given["required"]) for given in headers] == [("Idempotency-Key", True)]
+        assert {"400", "409"} <= set(operation["responses"])
