@@ -5,17 +5,19 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from bench.peers.process import DATABASE_URL
 from bench.workers import meter_environment, ready
 from meter.local.child import Child, Command
 from meter.local.issuer import ISSUER, DevelopmentIssuer
 from meter.local.machine import LOOPBACK, PortBook
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from bench.stack import Stack
 
@@ -52,36 +54,85 @@ class Client:
         return body
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server that answers.
+
+    Attributes:
+        host: where.
+        port: where.
+        base_path: before every path.
+        headers: with every request: who asks.
+    """
+
+    host: str
+    port: int
+    base_path: str
+    headers: Mapping[str, str] = field(repr=False)
+
+
 @asynccontextmanager
 async def running_api(stack: Stack, dsn: str) -> AsyncIterator[Client]:
-    """Run ``meter api`` on a database until the context ends."""
+    """Run ``meter api`` on a database until the context ends, with a client that sees everything."""
+    async with (
+        served_api(stack, dsn, "bench", roles=["system_admin"]) as served,
+        httpx.AsyncClient(
+            base_url=f"http://{served.host}:{served.port}",
+            headers=served.headers,
+            timeout=_TIMEOUT_SECONDS,
+        ) as client,
+    ):
+        yield Client(client)
+
+
+@asynccontextmanager
+async def served_api(
+    stack: Stack, dsn: str, user_id: str, *, roles: Sequence[str] = ()
+) -> AsyncIterator[Served]:
+    """Run ``meter api`` on a database until the context ends.
+
+    Args:
+        stack: the servers.
+        dsn: the database.
+        user_id: who asks.
+        roles: of that user's token.
+    """
     issuer = DevelopmentIssuer(stack.folder / "issuer", _AUDIENCE)
     issuer.prepare()
     ports = PortBook(stack.folder / "api-ports.json").assign(["api", "metrics"])
-    command = Command(
-        name="api",
-        folder=stack.folder,
-        arguments=[sys.executable, "-m", "meter", "api"],
-        environment=meter_environment(
-            METER_DATABASE_URL=dsn,
-            METER_API_PORT=str(ports["api"]),
-            METER_API_METRICS_PORT=str(ports["metrics"]),
-            METER_TOKEN_ISSUER=ISSUER,
-            METER_TOKEN_AUDIENCE=_AUDIENCE,
-            METER_TOKEN_JWKS_FILE=str(issuer.key_set),
-            # Counted as ever, and never enough.
-            METER_READS_PER_MINUTE="100000000",
-        ),
+    environment = meter_environment(
+        METER_DATABASE_URL=dsn,
+        METER_API_PORT=str(ports["api"]),
+        METER_API_METRICS_PORT=str(ports["metrics"]),
+        METER_TOKEN_ISSUER=ISSUER,
+        METER_TOKEN_AUDIENCE=_AUDIENCE,
+        METER_TOKEN_JWKS_FILE=str(issuer.key_set),
+        # Counted as ever, and never enough.
+        METER_READS_PER_MINUTE="100000000",
     )
-    child = Child(command)
+    async with _child(stack, "api", ("meter", "api"), environment, ports["api"]):
+        token = issuer.issue(user_id, roles=list(roles))
+        yield Served(LOOPBACK, ports["api"], _BASE_PATH, {"Authorization": f"Bearer {token}"})
+
+
+@asynccontextmanager
+async def served_bare(stack: Stack, dsn: str) -> AsyncIterator[Served]:
+    """Run the bare route on a database until the context ends."""
+    port = PortBook(stack.folder / "api-ports.json").assign(["bare"])["bare"]
+    environment = meter_environment() | {DATABASE_URL: dsn}
+    async with _child(stack, "bare", ("bench.peers.bare_route", str(port)), environment, port):
+        yield Served(LOOPBACK, port, "", {})
+
+
+@asynccontextmanager
+async def _child(
+    stack: Stack, name: str, module: tuple[str, str], environment: dict[str, str], port: int
+) -> AsyncIterator[None]:
+    arguments = [sys.executable, "-m", *module]
+    child = Child(Command(name=name, folder=stack.folder, arguments=arguments, environment=environment))
     await child.start()
     try:
-        url = f"http://{LOOPBACK}:{ports['api']}"
-        await ready(url)
-        token = issuer.issue("bench", roles=["system_admin"])
-        async with httpx.AsyncClient(
-            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT_SECONDS
-        ) as client:
-            yield Client(client)
+        await ready(f"http://{LOOPBACK}:{port}")
+        yield
     finally:
         await child.stop()

@@ -121,8 +121,8 @@ async def test_pages_of_the_history_bring_every_entry_once_newest_first(api: Api
         "allocation_set",
         "credits_purchase",
         "subscription_started",
-        "member_set",
-        "member_set",
+        "member_added",
+        "member_added",
         "organization_created",
     ]
     purchase = entries[1]

@@ -185,6 +185,9 @@ def own_user_id(request: Request, user_id: UserId) -> str:
 async def pool_org_id(request: Request, org_id: OrgId) -> str:
     """Leave the check of membership to the statement that reads, where that reads from the primary.
 
+    Returns:
+        The organization's id, fit for the database.
+
     Raises:
         Problem: not found or forbidden, where it is decided here already.
     """
@@ -212,4 +215,3 @@ MemberOrOwn = Annotated[Access, Depends(member_or_own_access(Scope.READ))]
 #: The same for whether a charge would be taken: keys that may check.
 MemberOrOwnOrChecking = Annotated[Access, Depends(member_or_own_access(Scope.CHECK))]
 OwnUserId = Annotated[str, Depends(own_user_id)]
-PoolOrgId = Annotated[str, Depends(pool_org_id)]

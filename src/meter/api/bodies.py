@@ -9,6 +9,7 @@ import io
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import msgspec
 from starlette.responses import Response
@@ -32,6 +33,9 @@ NEGOTIATED = {**PRIVATE, "Vary": "Authorization, Accept"}
 
 #: What a spreadsheet takes for the beginning of a formula.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+#: What most of a body is made of.
+_AS_THEY_ARE = frozenset({str, int, bool, datetime, UUID, type(None), msgspec.Raw})
 
 _encoder = msgspec.json.Encoder()
 #: Columns of the CSV: the fields of an entry, in their order.
@@ -75,6 +79,8 @@ def plain(value: object) -> object:
     Returns:
         The same, fit for a JSON encoder that knows times, UUIDs and raw JSON.
     """
+    if type(value) in _AS_THEY_ARE:
+        return value
     if isinstance(value, Decimal):
         return format_amount(value)
     if dataclasses.is_dataclass(value):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.middleware.gzip import GZipMiddleware
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 #: Bytes from which on compressing pays: what is shorter travels in one packet either way, as a balance does.
 MINIMUM_BYTES = 1_400
@@ -22,4 +22,11 @@ def compressing(app: ASGIApp) -> ASGIApp:
     Args:
         app: what comes behind.
     """
-    return GZipMiddleware(app, minimum_size=MINIMUM_BYTES, compresslevel=LEVEL)
+    packed = GZipMiddleware(app, minimum_size=MINIMUM_BYTES, compresslevel=LEVEL)
+
+    async def packed_where_taken(scope: Scope, receive: Receive, send: Send) -> None:
+        # Starlette's looks closely at every answer, also for who takes no gzip.
+        takes = any(name == b"accept-encoding" and b"gzip" in value for name, value in scope["headers"])
+        await (packed if takes else app)(scope, receive, send)
+
+    return packed_where_taken

@@ -35,6 +35,8 @@ class HttpMetrics:
             buckets=_BUCKETS,
             registry=registry,
         )
+        #: Looking a label up takes the client library longer than counting.
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def note(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one request.
@@ -46,5 +48,10 @@ class HttpMetrics:
             seconds: until the response was sent in full.
         """
         known = method if method in _METHODS else "OTHER"
-        self._requests.labels(known, route, str(status)).inc()
-        self._seconds.labels(known, route).observe(seconds)
+        counted = self._known.get((known, route, status))
+        if counted is None:
+            counted = self._requests.labels(known, route, str(status)), self._seconds.labels(known, route)
+            self._known[known, route, status] = counted
+        requests, durations = counted
+        requests.inc()
+        durations.observe(seconds)

@@ -39,6 +39,14 @@ EntryOutcome = Literal["charged", "overage", "unfunded", "unpriced", "void"]
 
 #: Not held to the form of an id: one that no organization can have is as unknown as any other.
 OrgId = Annotated[str, Path(description="The organization's id.", examples=["acme"])]
+#: The same for a route that reads it itself.
+ORG_ID_IN_PATH = {
+    "name": "org_id",
+    "in": "path",
+    "required": True,
+    "description": "The organization's id.",
+    "schema": {"type": "string", "examples": ["acme"]},
+}
 SubscriptionId = Annotated[str, Path(description="The subscription's id.")]
 UserId = Annotated[str, Path(description="The user's id, percent-encoded.", examples=["ann@example.com"])]
 

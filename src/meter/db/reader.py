@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from meter.db.statements import statement
@@ -45,7 +45,7 @@ class Reader:
         """
         if self.org_id not in ("", org_id):
             return NOBODY
-        return replace(self, org_id=org_id)
+        return Reader(self.user_id, org_id, self.sees_everything)
 
 
 #: Sees what is nobody's, for instance the price book.
