@@ -1,4 +1,4 @@
-"""The fault suite finds a worker that says it is ready though it cannot be, and what a run says as it goes."""
+"""The fault suite finds a worker that says it is ready though it cannot be, and reports as it goes."""
 
 from __future__ import annotations
 
