@@ -16,8 +16,9 @@ grant select on service_prices, subscription_plans, organization_plan_history, r
 grant execute on function reset_allocations(integer) to meter_worker;
 -- And keeps the sums of usage.
 grant execute on function roll_up_usage(interval, integer, bigint) to meter_worker;
--- And notes which message it handles alone.
-grant execute on function note_suspect(bytea, bigint), clear_suspect(bytea, bigint) to meter_worker;
+-- And notes which messages it handles with nothing beside them.
+grant execute on function note_suspect(bytea, bigint), note_suspects(bytea[], bigint), clear_suspects(bytea[], bigint)
+    to meter_worker;
 
 -- The reader reads what the API shows.
 grant select on organizations, organization_members, organization_subscriptions, organization_credit_pools,
