@@ -59,7 +59,7 @@ async def test_a_message_that_hangs_decoding_is_a_dead_letter_after_three_worker
         for survivor in workers:
             if survivor not in hung:
                 await until(survivor.is_ready, bool)
-    # Once beside others, once among the suspects unless no other came to the same worker, then three times alone.
+    # Once beside others, once among the suspects unless no other came to the same worker, three times alone.
     assert len(hung) in (4, 5)
     assert {worker.process.returncode for worker in hung} == {1}
     assert all("in decode_or_break" in "".join(worker.unreadable) for worker in hung)
