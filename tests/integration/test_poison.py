@@ -100,12 +100,13 @@ async def test_however_often_workers_die_during_an_outage_nothing_becomes_poison
 ) -> None:
     await books.connection.execute("alter table credit_usage_attribution rename to taken_away")
     await services.publish_events(body("acme", number) for number in range(20))
-    for _ in range(8):
-        async with running_worker(database.dsn, broker.worker_url) as worker:
+    # More often than it takes to be a suspect, and then to be poison.
+    for _ in range(6):
+        async with running_worker(database.dsn, broker.worker_url, suspect_after_deliveries=1) as worker:
             await worker.says("the database does not settle, trying again")
             await worker.kill()
     await books.connection.execute("alter table taken_away rename to credit_usage_attribution")
-    async with running_worker(database.dsn, broker.worker_url):
+    async with running_worker(database.dsn, broker.worker_url, suspect_after_deliveries=1):
         assert await books.settled(20) == {"charged": 20}
         await until(lambda: services.ready("meter.usage"), lambda ready: ready == 0)
     assert await services.ready("meter.dead") == 0
@@ -124,7 +125,8 @@ async def test_a_worker_that_dies_together_with_the_database_says_nothing_about_
                 await books.add_organization()
                 await books.connection.execute(HANGS)
             await services.publish_events([MARKER])
-            for _ in range(4):
+            # Not as a suspect at first, and then twice as one: the second finds what the first left behind.
+            for _ in range(3):
                 async with running_worker(
                     server.dsn(), broker.worker_url, suspect_after_deliveries=1
                 ) as worker:
@@ -171,17 +173,16 @@ async def test_a_suspect_that_cannot_be_settled_is_a_dead_letter_with_its_own_re
 ) -> None:
     await books.connection.execute("alter table credit_usage_attribution rename to taken_away")
     await services.publish_batch([body("acme", 1), b'{"broken": true}', body("nobody", 2)])
-    for _ in range(4):
-        async with running_worker(database.dsn, broker.worker_url) as worker:
-            await worker.says("the database does not settle, trying again")
-            await worker.kill()
+    async with running_worker(database.dsn, broker.worker_url) as worker:
+        await worker.says("the database does not settle, trying again")
+        await worker.kill()
     await books.connection.execute("alter table taken_away rename to credit_usage_attribution")
-    async with running_worker(database.dsn, broker.worker_url):
+    async with running_worker(database.dsn, broker.worker_url, suspect_after_deliveries=1):
         letters = await services.dead_letters(2)
         assert await books.settled(1) == {"charged": 1}
     reasons = {letter.header.properties.headers["meter-reason"] for letter in letters}
     assert reasons == {"invalid_event", "unknown_organization"}
-    assert {letter.header.properties.headers["meter-attempts"] for letter in letters} == {5}
+    assert {letter.header.properties.headers["meter-attempts"] for letter in letters} == {2}
 
 
 async def test_innocent_suspects_are_settled_by_the_hundred(
@@ -209,5 +210,5 @@ async def test_innocent_suspects_are_settled_by_the_hundred(
         await until(lambda: services.ready("meter.usage"), lambda ready: ready == 0)
         left = "select count(*) from suspect_messages"
         await until(lambda: books.connection.fetchval(left), lambda count: count == 0)
-    # Deliveries come in several reads, and the first of them is handled by itself.
-    assert 10 <= await books.connection.fetchval("select count(*) from notes_taken") <= 30
+    # Deliveries come in several reads, and a group is of what is there; one by one it would be a thousand.
+    assert 10 <= await books.connection.fetchval("select count(*) from notes_taken") < 100
