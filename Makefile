@@ -34,8 +34,9 @@ unit: install ## run the tests that need no server
 	@$(BIN)/python -m pytest tests/unit $(ARGS)
 
 .PHONY: test-model
-test-model: install ## hold settlement to its model for 10,000 examples; takes half an hour
-	@METER_TEST_EXAMPLES=$${METER_TEST_EXAMPLES:-10000} $(BIN)/python -m pytest tests/integration/test_settlement_against_model.py $(ARGS)
+test-model: install ## hold settlement and quick decoding to their models for 10,000 examples; takes half an hour
+	@METER_TEST_EXAMPLES=$${METER_TEST_EXAMPLES:-10000} $(BIN)/python -m pytest \
+		tests/integration/test_settlement_against_model.py tests/unit/test_events_plain.py $(ARGS)
 
 .PHONY: test-mutations
 test-mutations: install ## break settlement in each way known and see a test turn red; takes an hour

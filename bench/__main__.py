@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bench import report
 from bench.backlog import broker_channel
 from bench.figures import Figure
-from bench.lines import balances, draining, latency, memory, publishing, reading, scale, workers
+from bench.lines import balances, draining, latency, memory, publishing, reading, reconciling, scale, workers
 from bench.machine import describe
 from bench.measuring import Bench
 from bench.size import FULL, QUICK
@@ -43,7 +43,17 @@ class _Lines(Protocol):
 
 
 #: Latency first: what went through the queue and the disk before is felt in its slowest events.
-_LINES: tuple[_Lines, ...] = (latency, draining, memory, scale, workers, publishing, reading, balances)
+_LINES: tuple[_Lines, ...] = (
+    latency,
+    draining,
+    memory,
+    scale,
+    workers,
+    publishing,
+    reading,
+    balances,
+    reconciling,
+)
 
 
 @click.command(name="bench")

@@ -28,7 +28,8 @@ T = TypeVar("T")
 #: Whatever is waited for happens within this, in seconds, on the slowest machine we know.
 DEADLINE_S = 60.0
 _ASK_AGAIN_S = 0.05
-_MAIN = "from meter.cli import main; main()"
+#: What a worker process runs.
+MAIN = "from meter.cli import main; main()"
 
 
 class RunningWorker:
@@ -111,12 +112,15 @@ class RunningWorker:
 
 
 @asynccontextmanager
-async def running_worker(dsn: str, amqp_url: str, **settings: object) -> AsyncIterator[RunningWorker]:
+async def running_worker(
+    dsn: str, amqp_url: str, *, main: str = MAIN, **settings: object
+) -> AsyncIterator[RunningWorker]:
     """Start a worker; stop it without mercy at the end.
 
     Args:
         dsn: of a migrated database.
         amqp_url: of a broker whose topology is declared, or whose user may declare it.
+        main: the code it runs, where something in it is to be broken first.
         settings: of ``meter.settings``, by name.
     """
     chosen = {"database_url": dsn, "amqp_url": amqp_url, "worker_port": 0, "log_format": "json", **settings}
@@ -125,7 +129,7 @@ async def running_worker(dsn: str, amqp_url: str, **settings: object) -> AsyncIt
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
-        _MAIN,
+        main,
         "worker",
         env=environment,
         stderr=asyncio.subprocess.PIPE,

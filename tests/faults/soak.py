@@ -13,7 +13,9 @@ import httpx
 import psutil
 from rich.console import Console
 from rich.progress import Progress
-from tests.faults.run import SERVICES, beside, drain, find_all
+from tests.faults.draining import drain
+from tests.faults.finding import find_all
+from tests.faults.run import SERVICES, beside
 from tests.faults.scene import running_scene
 from tests.faults.slope import growth
 from tests.faults.verdict import judge
@@ -30,7 +32,8 @@ _MIB = 1024 * 1024
 MEMORY_GROWTH_BYTES = 8 * _MIB
 #: Connections come and go; one that leaked once a minute would be thirty.
 FILES_GROWTH = 3.0
-#: From publishing to commit, on average of any second; milliseconds when the machine has nothing else to do.
+#: From publishing to commit, on average of any half second, and how long nothing at all may be settled;
+#: milliseconds when the machine has nothing else to do.
 LAG_MAX_S = 2.0
 _SAMPLE_S = 0.5
 _LAG = "meter_publish_to_commit_seconds"
@@ -91,11 +94,11 @@ async def soak(
             assert await until_settling(scene, now_ms()) is None, "nothing is settled"
             await asyncio.sleep(warm_up)
             samples = await _measure(scene, counters, seconds, step)
-        await drain(scene, counters)
+        left = await drain(scene, counters)
         verdict = judge(scene.all_accepted(), await find_all(scene))
         wrong = [f"{verdict.lost} events are lost"] if verdict.lost else []
         ended = [sentence for kept in (*scene.workers, *scene.services) for sentence in kept.unasked]
-        return samples, [*samples.complaints(), *wrong, *verdict.examples, *ended]
+        return samples, [*samples.complaints(), *left, *wrong, *verdict.examples, *ended]
 
 
 async def _measure(
@@ -107,15 +110,18 @@ async def _measure(
     async with httpx.AsyncClient(timeout=5) as client:
         await counters.ask(client)
         settled, waited = counters.total(f"{_LAG}_count"), counters.total(f"{_LAG}_sum")
+        settled_at = began
         while (over := time.monotonic() - began) < seconds:
             await asyncio.sleep(_SAMPLE_S)
             await counters.ask(client)
             before, waited_before = settled, waited
             settled, waited = counters.total(f"{_LAG}_count"), counters.total(f"{_LAG}_sum")
-            # Nothing settled at all is as late as it gets.
-            samples.lag.append(
-                (waited - waited_before) / (settled - before) if settled > before else LAG_MAX_S * 2
-            )
+            now = time.monotonic()
+            if settled > before:
+                settled_at = now
+                samples.lag.append((waited - waited_before) / (settled - before))
+            else:
+                samples.lag.append(now - settled_at)
             samples.times.append(over)
             for name, process in processes.items():
                 samples.memory.setdefault(name, []).append(process.memory_info().rss)

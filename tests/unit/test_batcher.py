@@ -11,7 +11,7 @@ from meter.consumers.deliveries import Delivery
 from meter.events import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT
 
 if TYPE_CHECKING:
-    from meter.consumers.batcher import Batch
+    from meter.consumers.batch import Batch
 
 #: Long enough never to pass in a test that waits for something else.
 LONG_MS = 60_000
@@ -193,34 +193,63 @@ def _often(tag: int, attempts: int = 4) -> Delivery:
     return Delivery(tag, b"not even JSON", CONTENT_TYPE_EVENT, attempts)
 
 
-async def test_what_came_often_goes_out_alone_and_undecoded_in_its_turn() -> None:
-    batcher = Batcher(100, LONG_MS, 2, _ignore, suspect_attempts=4)
-    batcher.extend([_single(1), _often(2, 3), _often(3), _often(4), _single(5)])
-    first = await batcher.next_batch()
-    assert _tags(first) == [1, 2]
+def _suspicious() -> Batcher:
+    return Batcher(100, LONG_MS, 2, _ignore, suspect_attempts=4)
+
+
+async def test_what_came_often_goes_out_next_together_undecoded_and_with_nothing_beside_it() -> None:
+    batcher = _suspicious()
+    batcher.extend([_single(1), _often(2, 3)])
+    assert _tags(await batcher.next_batch()) == [1, 2]
+    batcher.extend([_single(3), _often(4), _single(5), _often(6), _often(7)])
     second = asyncio.ensure_future(batcher.next_batch())
     await _turns()
     assert not second.done()
-    for tag in (3, 4):
-        batcher.settled()
-        alone = await second
-        assert alone is not None
-        assert alone.suspect == _often(tag)
-        assert (alone.messages, alone.events, alone.weight) == ([], [], 0)
-        second = asyncio.ensure_future(batcher.next_batch())
-        await _turns()
-        assert not second.done()
     batcher.settled()
-    assert _tags(await second) == [5]
+    suspects = await second
+    assert suspects is not None
+    assert suspects.suspects == (_often(4), _often(6), _often(7))
+    assert (suspects.messages, suspects.events, suspects.weight) == ([], [], 0)
+    third = asyncio.ensure_future(batcher.next_batch())
+    await _turns()
+    assert not third.done()
+    batcher.settled()
+    assert _tags(await third) == [3, 5]
+
+
+async def test_suspects_come_while_a_batch_is_formed_and_go_out_after_it() -> None:
+    batcher = _suspicious()
+    batcher.extend([_single(1)])
+    await batcher.next_batch()
+    batcher.extend([_single(2)])
+    second = asyncio.ensure_future(batcher.next_batch())
+    await _turns()
+    assert not second.done()
+    batcher.extend([_often(3)])
+    assert _tags(await second) == [2]
+
+
+async def test_no_more_suspects_go_out_together_than_are_soon_handled_one_by_one() -> None:
+    batcher = _suspicious()
+    large = Delivery(1_000, bytes(1024 * 1024), CONTENT_TYPE_EVENT, 4)
+    batcher.extend([*(_often(tag) for tag in range(1, 151)), large, _often(1_001)])
+    counts = []
+    for _ in range(4):
+        batch = await batcher.next_batch()
+        assert batch is not None
+        counts.append(len(batch.suspects))
+        batcher.settled()
+    # By number first, then by bytes: one that is large goes out with none beside it.
+    assert counts == [100, 50, 1, 1]
 
 
 async def test_a_closed_batcher_still_hands_out_what_came_often() -> None:
-    batcher = Batcher(100, LONG_MS, 2, _ignore, suspect_attempts=4)
+    batcher = _suspicious()
     batcher.extend([_often(1), _single(2)])
     batcher.close()
-    alone = await batcher.next_batch()
-    assert alone is not None
-    assert alone.suspect == _often(1)
+    suspects = await batcher.next_batch()
+    assert suspects is not None
+    assert suspects.suspects == (_often(1),)
     batcher.settled()
     assert _tags(await batcher.next_batch()) == [2]
     batcher.settled()

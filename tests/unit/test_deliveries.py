@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.malformed import body
 
-from meter.consumers.batcher import decoded_message
+from meter.consumers.batch import decoded_message
 from meter.consumers.dead_letters import dead_letters_of
 from meter.consumers.deliveries import Delivery
 from meter.db.outcomes import Outcome, SettledEvent
@@ -65,6 +65,16 @@ def test_of_a_batch_only_the_culprits_are_dead_letters() -> None:
         ("conflict", conflicting.strip()),
         ("unknown_organization", unknown),
     ]
+
+
+def test_an_error_of_ours_while_decoding_costs_a_dead_letter_and_not_the_worker() -> None:
+    # Bytes of a type that decoding was not made for stand for an error nobody knows yet.
+    unforeseen = memoryview(b"not json")
+    message = decoded_message(Delivery(1, unforeseen, CONTENT_TYPE_EVENT))  # type: ignore[arg-type]
+    (letter,) = dead_letters_of(message, iter(()))
+    assert (letter.reason, letter.body, letter.whole_message) == ("not_decodable", unforeseen, True)
+    assert letter.content_type == CONTENT_TYPE_EVENT
+    assert "AttributeError" in letter.sentence
 
 
 def test_a_reason_this_version_does_not_know_is_passed_on() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC
 from decimal import Decimal
 
@@ -16,6 +17,8 @@ from meter.events import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT, MESSAGE_MAX_EVE
 from meter.events.exact import EventRefused, read_exactly
 from meter.events.plain import read_plain_batch, read_plain_event
 
+#: ``make test-model`` asks for more.
+EXAMPLES = int(os.environ.get("METER_TEST_EXAMPLES", "100"))
 _JSON = msgspec.json.Decoder(float_hook=Decimal)
 
 
@@ -37,7 +40,7 @@ def spelled(event: Usage | None) -> list[str]:
     return [f"{name}: {value!r}" for name, value in fields.items()]
 
 
-@settings(max_examples=300)
+@settings(max_examples=EXAMPLES)
 @given(usage_messages())
 def test_the_fast_way_declines_or_reads_what_the_exact_way_reads(message: bytes) -> None:
     plain = read_plain_event(message)

@@ -1,73 +1,23 @@
-"""The spool on its own: files, locks and bounds, without a broker."""
+"""What goes into a spool and comes out of it again: order, bounds, and a disk that takes no more."""
 
 from __future__ import annotations
 
 import json
-import logging
-import os
 import subprocess
 import sys
-import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from tests.spools import event, events_of, take_all
 
-from meter.errors import ConfigurationError
 from meter.events import MESSAGE_MAX_BYTES
-from meter.publisher import BlockingPublisher, FsyncPolicy, Publisher
+from meter.publisher import FsyncPolicy
 from meter.publisher.outbox import Message, Refused
-from meter.publisher.spool import SpoolOutbox
 from meter.publisher.spool.folder import new_segment
 from meter.publisher.spool.framing import framed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-URL = "amqp://meter:hush-hush@127.0.0.1:1/"
-
-
-class Spools:
-    """Outboxes on one folder, all closed at the end."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._opened: list[SpoolOutbox] = []
-
-    def open(self, *, max_bytes: int = 1 << 30, policy: FsyncPolicy = FsyncPolicy.NONE) -> SpoolOutbox:
-        outbox = SpoolOutbox(self.folder, max_bytes=max_bytes, policy=policy, wake=lambda: None)
-        self._opened.append(outbox)
-        return outbox
-
-    def files(self, suffix: str = "") -> list[Path]:
-        return sorted(self.folder.glob(f"*{suffix}"))
-
-    def end(self) -> None:
-        for outbox in self._opened:
-            outbox.end()
-
-
-@pytest.fixture
-def spools(tmp_path: Path) -> Iterator[Spools]:
-    opened = Spools(tmp_path)
-    yield opened
-    opened.end()
-
-
-def event(number: int) -> bytes:
-    return b'{"number":%d}' % number
-
-
-def take_all(outbox: SpoolOutbox) -> list[Message]:
-    outbox.seal()
-    messages = []
-    while isinstance(message := outbox.take(), Message):
-        messages.append(message)
-    return messages
-
-
-def events_of(messages: list[Message]) -> list[bytes]:
-    return [each for message in messages for each in message.events]
+    from tests.spools import Spools
 
 
 @pytest.mark.parametrize("policy", FsyncPolicy)
@@ -154,124 +104,6 @@ def test_what_others_hold_counts_against_the_bound(spools: Spools) -> None:
     assert spools.open(max_bytes=10_000).add("acme", event(0)) is Refused.SPOOL
 
 
-def test_the_segment_of_a_living_owner_is_not_adopted(spools: Spools) -> None:
-    owner, other = spools.open(), spools.open()
-    owner.add("acme", event(1))
-    assert isinstance(other.take(), float)
-    assert other.counters.spool_adopted == 0
-
-
-def test_what_an_owner_left_is_adopted_once(spools: Spools) -> None:
-    owner = spools.open()
-    for number in range(1_500):
-        owner.add("acme", event(number))
-    confirmed = owner.take()
-    assert isinstance(confirmed, Message)
-    owner.confirm(confirmed)
-    owner.end()
-    assert owner.add("acme", event(0)) is Refused.CLOSED
-    assert len(spools.files(".segment")) == 1
-
-    heir, late = spools.open(), spools.open()
-    messages = take_all(heir)
-    assert events_of(messages) == [event(number) for number in range(1_500)]
-    assert take_all(late) == []
-    for message in messages:
-        heir.confirm(message)
-    assert spools.files() == []
-    counters = heir.counters
-    assert (counters.spool_adopted, counters.spool_adopted_confirmed, counters.recorded) == (1_500, 1_500, 0)
-
-
-def test_own_events_do_not_wait_behind_adopted_ones(spools: Spools) -> None:
-    owner = spools.open()
-    for number in range(5_000):
-        owner.add("acme", event(number))
-    owner.end()
-    heir = spools.open()
-    heir.add("acme", b'{"mine":1}')
-    assert b'{"mine":1}' in events_of(take_all(heir)[:2])
-
-
-def orphan(spools: Spools, content: bytes) -> Path:
-    path = spools.folder / "00000000000000000001-1-0.segment"
-    path.write_bytes(content)
-    return path
-
-
-def test_a_torn_tail_is_told_and_what_precedes_it_is_sent(
-    spools: Spools, caplog: pytest.LogCaptureFixture
-) -> None:
-    orphan(spools, framed("acme", event(1)) + framed("acme", event(2))[:-1])
-    outbox = spools.open()
-    (message,) = take_all(outbox)
-    assert message.events == (event(1),)
-    outbox.confirm(message)
-    assert spools.files() == []
-    assert (outbox.counters.spool_torn, outbox.counters.spool_corrupt) == (1, 0)
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
-
-
-def test_a_corrupt_segment_is_set_aside_after_what_is_whole_was_sent(
-    spools: Spools, caplog: pytest.LogCaptureFixture
-) -> None:
-    content = bytearray(b"".join(framed("acme", event(number)) for number in range(3)))
-    content[len(content) // 2] ^= 1
-    path = orphan(spools, bytes(content))
-    outbox = spools.open()
-    (message,) = take_all(outbox)
-    assert message.events == (event(0), event(2))
-    assert spools.files() == [path]
-    outbox.confirm(message)
-    assert [file.read_bytes() for file in spools.files()] == [bytes(content)]
-    assert spools.files() == spools.files(".corrupt")
-    assert (outbox.counters.spool_torn, outbox.counters.spool_corrupt) == (0, 1)
-    assert [record.levelname for record in caplog.records] == ["ERROR"]
-    assert take_all(spools.open()) == []
-
-
-@pytest.mark.parametrize("content", [b"", bytes(5_000), b"rubbish"])
-def test_a_file_without_events_goes_away_or_aside(spools: Spools, content: bytes) -> None:
-    orphan(spools, content)
-    assert take_all(spools.open()) == []
-    assert spools.files(".segment") == []
-    assert len(spools.files(".corrupt")) == (content == b"rubbish")
-
-
-def test_a_segment_that_somebody_cuts_under_us_is_corrupt_and_the_rest_goes_on(spools: Spools) -> None:
-    outbox = spools.open()
-    for number in range(10):
-        outbox.add("acme", event(number))
-    (file,) = spools.files()
-    os.truncate(file, file.stat().st_size // 2)
-    outbox.add("acme", event(10))
-    (message,) = take_all(outbox)
-    assert message.events[0] == event(0)
-    outbox.add("acme", event(11))
-    (later,) = take_all(outbox)
-    assert later.events == (event(11),)
-    outbox.confirm(message)
-    outbox.confirm(later)
-    counters = outbox.counters
-    assert (counters.spool_corrupt, counters.buffered, counters.recorded) == (1, 0, 12)
-    assert outbox.left_through(12) == 0
-
-
-def test_a_folder_removed_under_us_is_made_anew(spools: Spools) -> None:
-    outbox = spools.open(max_bytes=8_000)
-    outbox.add("acme", event(0))
-    for file in spools.files():
-        file.unlink()
-    spools.folder.rmdir()
-    for number in range(1, 50):
-        assert outbox.add("acme", event(number)) is None
-    messages = take_all(outbox)
-    assert events_of(messages) == [event(number) for number in range(50)]
-    for message in messages:
-        outbox.confirm(message)
-    assert outbox.counters.buffered == 0
-
-
 def test_an_event_larger_than_a_segment_has_one_of_its_own(spools: Spools) -> None:
     outbox = spools.open(max_bytes=3 * MESSAGE_MAX_BYTES)
     large = b"x" * (MESSAGE_MAX_BYTES - 2)
@@ -289,68 +121,6 @@ def test_an_append_that_could_not_be_synced_is_taken_back(spools: Spools) -> Non
     assert segment.path.read_bytes() == one
     assert segment.read(segment.size).events == (event(1),)
     segment.release()
-
-
-def test_neither_folder_nor_files_are_for_others_to_read(tmp_path: Path) -> None:
-    folder = tmp_path / "a" / "spool"
-    sender = Publisher(URL, source="test", spool=folder)
-    assert list(folder.iterdir()) == []
-    assert sender.record("acme", "alice", "llm") is not None
-    (file,) = folder.iterdir()
-    assert (folder.stat().st_mode & 0o077, file.stat().st_mode & 0o077) == (0, 0)
-    sender._outbox.end()
-
-
-WRONG: dict[str, dict[str, Any]] = {
-    "a file": {"spool": __file__},
-    "a folder that cannot be": {"spool": f"{__file__}/spool"},
-    "no such policy": {"spool_fsync": "sometimes"},
-    "no bytes": {"spool_max_bytes": 0},
-}
-
-
-@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG.keys())
-@pytest.mark.parametrize("kind", [Publisher, BlockingPublisher])
-def test_settings_that_cannot_be_used_are_refused_at_once(
-    kind: type[Publisher | BlockingPublisher], wrong: dict[str, Any]
-) -> None:
-    with pytest.raises(ConfigurationError, match=r"spool folder|fsync policy|bounds"):
-        kind(URL, source="test", **wrong)
-
-
-async def test_record_says_none_and_logs_why_when_the_spool_is_full(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    sender = Publisher(URL, source="test", spool=tmp_path, spool_max_bytes=1_000)
-    with caplog.at_level(logging.WARNING, logger="meter.publisher"):
-        ids = [sender.record("acme", "alice", "llm") for _ in range(20)]
-    assert ids[0] is not None
-    assert ids[-1] is None
-    assert [record.levelname for record in caplog.records] == ["ERROR"]
-    assert "holds no more than its 1000 bytes" in caplog.text
-    assert sender.counters.spool_refused == ids.count(None)
-    accepted = len(ids) - ids.count(None)
-    assert await sender.close(0) == accepted
-    assert f"{accepted} usage events" in caplog.text
-    assert "are kept in" in caplog.text
-
-
-@pytest.mark.parametrize("spooled", [False, True])
-@pytest.mark.parametrize("kind", [Publisher, BlockingPublisher])
-def test_the_exit_of_the_interpreter_waits_no_longer_than_its_deadline(
-    kind: type[Publisher | BlockingPublisher],
-    spooled: bool,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    sender = kind(URL, source="test", spool=tmp_path if spooled else None)
-    assert sender.record("acme", "alice", "llm") is not None
-    begun = time.monotonic()
-    sender.finish_at_exit(0.2)
-    assert time.monotonic() - begun < 3
-    assert "closed with 1 usage events" in caplog.text
-    assert sender.record("acme", "alice", "llm") is None
-    assert len(list(tmp_path.iterdir())) == spooled
 
 
 NO_SPACE = """

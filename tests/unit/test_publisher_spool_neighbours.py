@@ -68,13 +68,14 @@ def test_whoever_is_killed_whenever_every_accepted_event_is_confirmed(tmp_path: 
         return subprocess.Popen(command, stdout=subprocess.PIPE)
 
     neighbours = [start() for _ in range(3)]
-    for kill in range(9):
+    # Other moments each time it runs, so that few kills a run are many.
+    for kill in range(6):
         victim = neighbours.pop(moments.randrange(len(neighbours)))
         assert victim.stdout is not None
         assert victim.stdout.read(moments.randint(1, 60)), f"ended by itself; seed {seed}"
         victim.kill()
         victim.communicate()
-        if kill < 6:
+        if kill < 3:
             neighbours.append(start())
 
     heir = SpoolOutbox(folder, max_bytes=1 << 30, policy=FsyncPolicy.NONE, wake=lambda: None)
@@ -83,7 +84,7 @@ def test_whoever_is_killed_whenever_every_accepted_event_is_confirmed(tmp_path: 
         left |= set(message.events)
         heir.confirm(message)
     accepted = noted(notes, "accepted")
-    assert len(accepted) > 1_000
+    assert len(accepted) > 500
     assert accepted <= noted(notes, "confirmed") | left, f"seed {seed}"
     assert heir.counters.spool_corrupt == 0
     assert list(folder.iterdir()) == []

@@ -6,16 +6,15 @@ import asyncio
 import sys
 import time
 from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from meter.consumers.deliveries import Delivery  # noqa: TC001 - msgspec reads the annotations
-from meter.events import Decoded, Event, decode_message
+from meter.consumers.batch import Batch, decoded_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from meter.consumers.batch import Message
+    from meter.consumers.deliveries import Delivery
 
 #: Decoding goes on for so long before others get a turn, so that heartbeats and answers are not held up.
 _DECODE_SLICE_S = 0.01
@@ -24,54 +23,12 @@ _DECODE_SLICE_S = 0.01
 _WORTHWHILE_EVENTS = 500
 #: A batch does not follow another one sooner: each costs the disk a flush, and those of the broker wait.
 _PACE_S = 0.010
+#: Suspects that are handled together at the most: if the worker dies, all of them are handled one by one,
+#: which takes so many times two milliseconds.
+_SUSPECTS_AT_ONCE = 100
+#: And bytes of them, so that they are about as many events as a full batch has.
+_SUSPECTS_BYTES = 1024 * 1024
 _MS = 1_000
-
-
-class Message(msgspec.Struct, frozen=True, gc=False):
-    """A delivery and what it holds.
-
-    Attributes:
-        delivery: as it came.
-        decoded: its body.
-        weight: what it counts towards a full batch: its events and refusals.
-    """
-
-    delivery: Delivery
-    decoded: Decoded
-    weight: int
-
-
-def decoded_message(delivery: Delivery) -> Message:
-    """Decode a delivery.
-
-    Args:
-        delivery: as it came.
-    """
-    decoded = decode_message(delivery.body, delivery.content_type)
-    return Message(delivery, decoded, len(decoded.events) + len(decoded.refusals))
-
-
-@dataclass(slots=True)
-class Batch:
-    """Messages that are settled in one transaction.
-
-    Attributes:
-        messages: in the order in which they were delivered.
-        events: of all of them, in order.
-        weight: of all of them.
-        suspect: a delivery that is to be handled alone and is not decoded; then there is nothing else.
-    """
-
-    messages: list[Message] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-    weight: int = 0
-    suspect: Delivery | None = None
-
-    def add(self, message: Message) -> None:
-        """Take in one more message."""
-        self.messages.append(message)
-        self.events += message.decoded.events
-        self.weight += message.weight
 
 
 class Batcher:
@@ -82,8 +39,8 @@ class Batcher:
     is worth a transaction, or has waited for long enough. So nothing waits when little comes, and batches
     are large when much does.
 
-    A delivery that came often already may be what kills its workers: it goes out undecoded, when all batches
-    before it are settled, and nothing is decoded or goes out beside it.
+    A delivery that came often already may be what kills its workers. Such suspects go out next, undecoded,
+    many of them together, when all batches before are settled; nothing is decoded or goes out beside them.
 
     A message is never split over two batches. One batch is decoded ahead, no more: what waits here is bounded
     by the prefetch and by the allowance.
@@ -105,7 +62,7 @@ class Batcher:
             max_wait_ms: how long a batch waits to be worth a transaction, in milliseconds.
             at_once: how many batches may be out.
             decoded: told of messages that were decoded: how many, their events and refusals, their bytes.
-            suspect_attempts: from so many deliveries on a message goes out alone.
+            suspect_attempts: from so many deliveries on a message is a suspect.
         """
         self._max_events = max_events
         self._max_wait_s = max_wait_ms / _MS
@@ -115,10 +72,10 @@ class Batcher:
         #: Decoded already, but too large for the batch it was decoded for.
         self._left_over: Message | None = None
         self._suspect_attempts = suspect_attempts
-        #: Next in line, and to be handled alone.
-        self._suspect: Delivery | None = None
-        #: Whether that is what is out at the moment.
-        self._is_alone = False
+        #: Next in line, with nothing beside them.
+        self._suspects: deque[Delivery] = deque()
+        #: Whether some of them are what is out at the moment.
+        self._suspects_out = False
         self._changed = asyncio.Event()
         self._forming = asyncio.Lock()
         self._out = 0
@@ -128,7 +85,12 @@ class Batcher:
 
     def extend(self, deliveries: Sequence[Delivery]) -> None:
         """Take in deliveries."""
-        self._waiting.extend(deliveries)
+        least = self._suspect_attempts
+        if max((delivery.attempts for delivery in deliveries), default=0) < least:
+            self._waiting.extend(deliveries)
+        else:
+            self._waiting.extend(delivery for delivery in deliveries if delivery.attempts < least)
+            self._suspects.extend(delivery for delivery in deliveries if delivery.attempts >= least)
         self._changed.set()
 
     def close(self) -> None:
@@ -139,7 +101,7 @@ class Batcher:
     def settled(self) -> None:
         """Note that a batch handed out needs nothing more."""
         self._out -= 1
-        self._is_alone = False
+        self._suspects_out = False
         self._changed.set()
 
     async def next_batch(self) -> Batch | None:
@@ -149,28 +111,35 @@ class Batcher:
             The batch, or None when closed and empty.
         """
         async with self._forming:
-            while self._is_alone or not self._has_something():
+            while self._suspects_out or not self._has_something():
                 await self._change()
             batch = Batch()
             deadline = asyncio.get_running_loop().time() + self._max_wait_s
             while not await self._is_ready(batch, deadline):
                 pass
             if not batch.messages:
-                if self._suspect is None:
+                if not self._suspects:
                     return None
-                await self._take_alone(batch)
+                await self._take_suspects(batch)
             self._out += 1
             self._went_out = asyncio.get_running_loop().time()
             return batch
 
     def _has_something(self) -> bool:
-        return bool(self._waiting or self._left_over or self._suspect or self._closed)
+        return bool(self._waiting or self._left_over or self._suspects or self._closed)
 
-    async def _take_alone(self, batch: Batch) -> None:
+    async def _take_suspects(self, batch: Batch) -> None:
         while self._out:
             await self._change()
-        batch.suspect, self._suspect = self._suspect, None
-        self._is_alone = True
+        taken = [self._suspects.popleft()]
+        size = len(taken[0].body)
+        while self._suspects and len(taken) < _SUSPECTS_AT_ONCE:
+            size += len(self._suspects[0].body)
+            if size > _SUSPECTS_BYTES:
+                break
+            taken.append(self._suspects.popleft())
+        batch.suspects = tuple(taken)
+        self._suspects_out = True
 
     async def _is_ready(self, batch: Batch, deadline: float) -> bool:
         """Decode what is there, for a while, and say whether the batch goes out; wait a little if not."""
@@ -191,7 +160,7 @@ class Batcher:
 
     def _decode_some(self, batch: Batch) -> bool:
         """Decode what is there into the batch, for a while; return whether nothing more goes into it."""
-        if self._suspect is not None:
+        if self._suspects:
             return True
         if self._left_over is not None:
             if not self._fits(self._left_over, batch):
@@ -200,13 +169,8 @@ class Batcher:
             self._left_over = None
         waiting, until = self._waiting, time.monotonic() + _DECODE_SLICE_S
         messages = weight = size = 0
-        suspect_attempts = self._suspect_attempts
         while waiting and batch.weight < self._max_events and time.monotonic() < until:
-            delivery = waiting.popleft()
-            if delivery.attempts >= suspect_attempts:
-                self._suspect = delivery
-                break
-            message = decoded_message(delivery)
+            message = decoded_message(waiting.popleft())
             messages += 1
             weight += message.weight
             size += len(message.delivery.body)
@@ -216,7 +180,7 @@ class Batcher:
             batch.add(message)
         if messages:
             self._decoded(messages, weight, size)
-        return self._left_over is not None or self._suspect is not None or batch.weight >= self._max_events
+        return self._left_over is not None or batch.weight >= self._max_events
 
     def _fits(self, message: Message, batch: Batch) -> bool:
         return not batch.messages or batch.weight + message.weight <= self._max_events

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from meter.amqp import BrokerLost
 from meter.consumers.acknowledgement import Watermark
 from meter.consumers.allowance import Allowance
+from meter.consumers.answers import answered
 from meter.consumers.batcher import Batcher
 from meter.consumers.prefetch import Prefetch
 from meter.consumers.topology import USAGE_QUEUE
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
     from pamqp.commands import Basic
 
-    from meter.consumers.batcher import Message
+    from meter.consumers.batch import Message
     from meter.consumers.deliveries import Delivery
     from meter.consumers.tap import Tap
     from meter.settings import Settings
@@ -155,9 +156,9 @@ class Consumption:
                 return
             count = self._prefetch.count
             if self._consumer_tag is not None:
-                await channel.basic_cancel(self._consumer_tag, timeout=_ANSWER_TIMEOUT_S)
-            await channel.basic_qos(prefetch_count=count, timeout=_ANSWER_TIMEOUT_S)
-            answer = await channel.basic_consume(USAGE_QUEUE, _never, timeout=_ANSWER_TIMEOUT_S)
+                await answered(channel.basic_cancel(self._consumer_tag, timeout=_ANSWER_TIMEOUT_S))
+            await answered(channel.basic_qos(prefetch_count=count, timeout=_ANSWER_TIMEOUT_S))
+            answer = await answered(channel.basic_consume(USAGE_QUEUE, _never, timeout=_ANSWER_TIMEOUT_S))
             self._consumer_tag = answer.consumer_tag
             log.debug("prefetch set", prefetch=count)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aiormq.abc import AbstractChannel, AbstractConnection
     from pamqp.common import FieldTable
 
-    from meter.consumers.batcher import Message
+    from meter.consumers.batch import Message
     from meter.consumers.deliveries import Delivery
     from meter.consumers.metrics import WorkerMetrics
     from meter.db.outcomes import SettledEvent

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
-    from meter.consumers.batcher import Batch
+    from meter.consumers.batch import Batch
     from meter.db.outcomes import SettledEvent
 
 #: The service types of the contract; any other name counts as "other".

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from meter.consumers.batcher import Message
+from meter.consumers.batch import Message
 from meter.consumers.dead_letters import DEAD, dead_letters_of, poison_letter
 from meter.events import Decoded
 from meter.telemetry import get_logger
@@ -12,7 +12,8 @@ from meter.telemetry import get_logger
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from meter.consumers.batcher import Batch, Batcher
+    from meter.consumers.batch import Batch
+    from meter.consumers.batcher import Batcher
     from meter.consumers.dead_letters import DeadLetter, DeadLetters
     from meter.consumers.deliveries import Delivery
     from meter.consumers.metrics import WorkerMetrics
@@ -44,7 +45,7 @@ class Settler:
 
         Args:
             batcher: where batches come from.
-            settlement: settles them, patiently, and suspects alone.
+            settlement: settles them, patiently, and suspects with nothing beside them.
             dead_letters: where culprits go.
             consumption: where messages are acknowledged.
             metrics: of the worker.
@@ -73,8 +74,8 @@ class Settler:
         return True
 
     async def _finish(self, batch: Batch) -> None:
-        if batch.suspect is not None:
-            await self._finish_alone(batch.suspect)
+        if batch.suspects:
+            await self._finish_suspects(batch.suspects)
             return
         clean, culprits, letters = await self._settle(batch)
         # Those without a culprit do not wait for the dead letters of others.
@@ -83,18 +84,34 @@ class Settler:
             await self._dead_letters.publish(letters)
             await self._consumption.acknowledge(culprits)
 
+    async def _finish_suspects(self, suspects: Sequence[Delivery]) -> None:
+        # Of a message that is not decoded one event is known.
+        self.held_events += len(suspects)
+        try:
+            alone = suspects
+            if len(suspects) > 1:
+                batch, outcomes, alone = await self._settlement.settle_together(suspects)
+                if batch.messages:
+                    await self._finish_handled(batch, outcomes)
+            for suspect in alone:
+                await self._finish_alone(suspect)
+        finally:
+            self.held_events -= len(suspects)
+
     async def _finish_alone(self, suspect: Delivery) -> None:
         handled = await self._settlement.settle_alone(suspect)
-        if handled is None:
-            letters = [poison_letter(suspect)]
-        else:
-            batch, outcomes = handled
-            self._metrics.count_batch(batch, outcomes)
-            _, _, letters = _sorted_out(batch, outcomes)
-        await self._dead_letters.publish(letters)
+        if handled is not None:
+            await self._finish_handled(*handled)
+            return
+        await self._dead_letters.publish([poison_letter(suspect)])
         await self._consumption.acknowledge([Message(suspect, Decoded(()), 0)])
-        if handled is None:
-            await self._settlement.forget(suspect)
+        await self._settlement.forget(suspect)
+
+    async def _finish_handled(self, batch: Batch, outcomes: Sequence[SettledEvent]) -> None:
+        self._metrics.count_batch(batch, outcomes)
+        _, _, letters = _sorted_out(batch, outcomes)
+        await self._dead_letters.publish(letters)
+        await self._consumption.acknowledge(batch.messages)
 
     async def _settle(self, batch: Batch) -> tuple[list[Message], list[Message], list[DeadLetter]]:
         events = batch.events

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity, ChannelPreconditionFailed
 
+from meter.consumers.answers import answered
 from meter.errors import ConfigurationError
 from meter.telemetry import first_line
 
@@ -80,7 +81,7 @@ async def queue_depth(channel: AbstractChannel, queue: str) -> int:
     Raises:
         ChannelNotFoundEntity: there is no such queue.
     """
-    answer = await channel.queue_declare(queue, passive=True, timeout=_TIMEOUT_S)
+    answer = await answered(channel.queue_declare(queue, passive=True, timeout=_TIMEOUT_S))
     return answer.message_count or 0
 
 

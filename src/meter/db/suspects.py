@@ -1,4 +1,4 @@
-"""Notes on messages that are handled alone, kept where a dying worker cannot lose them."""
+"""Notes on messages that may kill their workers, kept where a dying worker cannot lose them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 import secrets
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
@@ -15,7 +15,7 @@ from meter.db.outcomes import DatabaseUnavailable
 from meter.db.statements import statement
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
 #: Taking a note back is one row; a database that does not do it now may be away for long, and a worker that
 #: is told to stop has little time.
@@ -49,13 +49,13 @@ class Note:
 
 
 class Suspects:
-    """What one worker process notes about the message it handles alone.
+    """What one worker process notes about the messages it handles with nothing beside them.
 
-    The note is committed before the message is touched, and taken back when the worker has come through,
+    A note is committed before its message is touched, and taken back when the worker has come through,
     whatever came out, or after some seconds in which it lived and only waited. It is left behind by a process
-    that ended before. The next worker that finds it
+    that ended before, and from then on its message is handled alone. The next worker that finds it then
     asks for the advisory lock which every session of a process holds that took notes: the database gives it
-    away when the process is gone, so a note whose lock is free is one death.
+    away when the process is gone, so a note on a message that was alone, whose lock is free, is one death.
 
     Args:
         pool: connections acting as ``meter_worker``.
@@ -80,16 +80,28 @@ class Suspects:
             DatabaseUnavailable: the note cannot be taken now.
         """
         async with self._connection() as connection:
-            note = await self._noted(connection, digest)
-            excusing = asyncio.create_task(self._excuse(connection, digest))
-            try:
+            note = Note(await self._ask(connection, "note_suspect", digest))
+            async with self._taken_back(connection, [digest], note):
                 yield note
-            finally:
-                excusing.cancel()
-                await asyncio.gather(excusing, return_exceptions=True)
-                if not note.is_kept:
-                    # What cannot be taken back is found by this very process, which then counts nothing.
-                    await self._clear(connection, digest)
+
+    @asynccontextmanager
+    async def together(self, digests: Sequence[bytes]) -> AsyncIterator[frozenset[bytes]]:
+        """Keep notes of messages for as long as the context lasts, but of those that have one already.
+
+        Args:
+            digests: SHA-256 of each message.
+
+        Yields:
+            Those that have a note already, and are to be handled alone.
+
+        Raises:
+            DatabaseUnavailable: notes cannot be taken now.
+        """
+        async with self._connection() as connection:
+            known = frozenset[bytes](await self._ask(connection, "note_suspects", digests))
+            noted = [digest for digest in digests if digest not in known]
+            async with self._taken_back(connection, noted):
+                yield known
 
     async def forget(self, digest: bytes) -> None:
         """Take back a note that was kept; where the database does not do it, the row stays and does no harm.
@@ -99,7 +111,7 @@ class Suspects:
         """
         with contextlib.suppress(DatabaseUnavailable):
             async with self._connection() as connection:
-                await self._clear(connection, digest)
+                await self._clear(connection, [digest])
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
@@ -114,21 +126,35 @@ class Suspects:
             with contextlib.suppress(*_FAILURES):
                 await self._pool.release(connection, timeout=_CLEAR_TIMEOUT_S)
 
-    async def _noted(self, connection: asyncpg.Connection, digest: bytes) -> Note:
+    async def _ask(self, connection: asyncpg.Connection, name: str, what: bytes | Sequence[bytes]) -> Any:
         try:
-            return Note(await connection.fetchval(statement("note_suspect"), digest, self._holder))
+            return await connection.fetchval(statement(name), what, self._holder)
         except _FAILURES as error:
             raise _unavailable(error) from error
 
-    async def _excuse(self, connection: asyncpg.Connection, digest: bytes) -> None:
-        # A process that gets to do this does not hang, and its message has done it no harm.
-        await asyncio.sleep(_HARMLESS_AFTER_S)
-        await self._clear(connection, digest)
+    @asynccontextmanager
+    async def _taken_back(
+        self, connection: asyncpg.Connection, digests: Sequence[bytes], note: Note | None = None
+    ) -> AsyncIterator[None]:
+        excusing = asyncio.create_task(self._excuse(connection, digests))
+        try:
+            yield
+        finally:
+            excusing.cancel()
+            await asyncio.gather(excusing, return_exceptions=True)
+            if note is None or not note.is_kept:
+                # What cannot be taken back is found by this very process, which then counts nothing.
+                await self._clear(connection, digests)
 
-    async def _clear(self, connection: asyncpg.Connection, digest: bytes) -> None:
+    async def _excuse(self, connection: asyncpg.Connection, digests: Sequence[bytes]) -> None:
+        # A process that gets to do this does not hang, and its messages have done it no harm.
+        await asyncio.sleep(_HARMLESS_AFTER_S)
+        await self._clear(connection, digests)
+
+    async def _clear(self, connection: asyncpg.Connection, digests: Sequence[bytes]) -> None:
         with contextlib.suppress(*_FAILURES):
             await connection.fetchval(
-                statement("clear_suspect"), digest, self._holder, timeout=_CLEAR_TIMEOUT_S
+                statement("clear_suspects"), digests, self._holder, timeout=_CLEAR_TIMEOUT_S
             )
 
 

@@ -13,6 +13,8 @@ class RefusalReason(StrEnum):
     MESSAGE_TOO_LARGE = "message_too_large"
     #: Not UTF-8, not JSON, or not the object or array its content type announces.
     UNREADABLE = "unreadable"
+    #: Reading it failed by an error of meter's own: it can be replayed once that is mended.
+    NOT_DECODABLE = "not_decodable"
     BATCH_EMPTY = "batch_empty"
     BATCH_TOO_LARGE = "batch_too_large"
 

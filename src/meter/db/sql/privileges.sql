@@ -18,8 +18,9 @@ grant execute on function reset_allocations(integer) to meter_worker;
 grant execute on function roll_up_usage(interval, integer, bigint) to meter_worker;
 -- And brings subscriptions to the present.
 grant execute on function advance_subscriptions(integer) to meter_worker;
--- And notes which message it handles alone.
-grant execute on function note_suspect(bytea, bigint), clear_suspect(bytea, bigint) to meter_worker;
+-- And notes which messages it handles with nothing beside them.
+grant execute on function note_suspect(bytea, bigint), note_suspects(bytea[], bigint), clear_suspects(bytea[], bigint)
+    to meter_worker;
 
 -- The reader reads what the API shows.
 grant select on organizations, organization_members, organization_subscriptions, organization_credit_pools,
