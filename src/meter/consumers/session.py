@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from meter.consumers.metrics import WorkerMetrics
     from meter.consumers.poison import Settling
+    from meter.nodes import Node
     from meter.settings import Settings
 
 #: Often enough to scale by, seldom enough to cost nothing.
@@ -95,12 +96,12 @@ class Session:
 
 @contextlib.asynccontextmanager
 async def open_session(
-    url: str, settings: Settings, settlement: Settling, metrics: WorkerMetrics
+    node: Node, settings: Settings, settlement: Settling, metrics: WorkerMetrics
 ) -> AsyncIterator[Session]:
     """Connect, make sure the topology is there, and close everything in the end.
 
     Args:
-        url: of the broker, with its password.
+        node: of the broker.
         settings: bounds and sizes.
         settlement: settles batches, patiently, and suspects alone.
         metrics: of the worker.
@@ -115,8 +116,15 @@ async def open_session(
     """
     tap = Tap()
     async with (
-        broker_connection(url, name="meter worker", transport_factory=TappedTransport(tap)) as delivering,
-        broker_connection(url, name="meter worker control") as control,
+        broker_connection(
+            node.url,
+            name="meter worker",
+            connect_seconds=node.connect_seconds,
+            transport_factory=TappedTransport(tap),
+        ) as delivering,
+        broker_connection(
+            node.url, name="meter worker control", connect_seconds=node.connect_seconds
+        ) as control,
     ):
         await declare_topology(control)
         letters_channel = await control.channel(publisher_confirms=True, timeout=CONNECT_SECONDS)
