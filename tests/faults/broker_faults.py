@@ -21,12 +21,12 @@ _POLL_S = 0.1
 async def application_stopped(scene: Scene, fault: Fault) -> None:
     """As ``rabbitmqctl stop_app`` and ``start_app`` do."""
     server = scene.rabbitmq
-    await server._evaluate("rabbit:stop().")
+    await server.evaluate("rabbit:stop().")
     await _deaf(server.ports["amqp"])
     await asyncio.sleep(fault.seconds)
-    await server._evaluate("rabbit:start().")
+    await server.evaluate("rabbit:start().")
     await server._answers("amqp", _PROTOCOL_HEADER, server.child)
-    await server._evaluate(_ELECT_LEADERS)
+    await server.evaluate(_ELECT_LEADERS)
 
 
 async def node_killed(scene: Scene, fault: Fault) -> None:
