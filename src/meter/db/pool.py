@@ -6,6 +6,8 @@ from typing import Literal
 
 import asyncpg
 
+from meter.db.servers import Servers
+
 Role = Literal["meter_worker", "meter_reader", "meter_admin"]
 
 #: Seconds until a connection attempt is given up: a database that answers does so in milliseconds.
@@ -27,7 +29,8 @@ async def open_pool(
     """Open connections that act as one role, whatever login they come with.
 
     Args:
-        dsn: the database; its login must be the role or a member of it.
+        dsn: the database; its login must be the role or a member of it. Where it names several servers, who
+            may write gets the one to write to, whichever that is at the moment.
         role: what the connections may do.
         max_connections: at most so many at once; none is opened before it is needed.
         read_only: refuse every write on top of what the role is refused.
@@ -58,6 +61,7 @@ async def open_pool(
         timeout=CONNECT_TIMEOUT_SECONDS,
         command_timeout=COMMAND_TIMEOUT_SECONDS,
         reset=_keep,
+        connect=Servers(dsn, primary=role != "meter_reader").connect,
     )
 
 
