@@ -6,7 +6,7 @@ import asyncio
 import os
 import secrets
 import signal
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from tests.tcp_proxy import TcpProxy, tcp_proxy
@@ -18,7 +18,7 @@ from meter.local.rabbitmq_member import Member
 from meter.local.rabbitmq_source import find_rabbitmq
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
     from pathlib import Path
 
     from meter.local.rabbitmq_files import BrokerUser
@@ -47,27 +47,37 @@ class BrokerCluster:
         await child.wait()
 
     async def start(self, number: int) -> None:
-        """Start a node again; returns when it is a member once more."""
+        """Start a node again, stopping it first if it runs; returns when it is a member once more."""
         await self.nodes[number].restart()
 
-    async def roll(self, number: int) -> None:
-        """Restart a node as an operator does who updates it."""
-        await self.start(number)
+    @asynccontextmanager
+    async def cut_off(self, number: int) -> AsyncIterator[None]:
+        """Let nothing through between a node and the others, and close nothing: a lost route."""
+        ways = [proxy for ends, proxy in self._between.items() if number in ends]
+        flowing = [proxy.stall() for proxy in ways]
+        try:
+            yield
+        finally:
+            # TCP gives connections up that were silent for so long; what was on its way is lost.
+            for proxy in ways:
+                proxy.cut()
+            for event in flowing:
+                event.set()
 
-    def cut_off(self, number: int) -> list[asyncio.Event]:
-        """Let nothing through between a node and the others, and close nothing: a lost route.
-
-        Returns:
-            What to set when the route is back.
-        """
-        return [proxy.stall() for ways, proxy in self._between.items() if number in ways]
-
-    def freeze(self, number: int) -> int:
-        """Let a node do nothing; returns the process to send SIGCONT."""
+    @contextmanager
+    def frozen(self, number: int) -> Iterator[None]:
+        """Let a node do nothing at all."""
         pid = self.nodes[number].child.pid
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)
-        return pid
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    async def serves(self, number: int) -> None:
+        """Wait until a node serves clients: one that found itself alone does not until it is no longer."""
+        await self.nodes[number].answers()
 
     async def leader(self, queue: str) -> int:
         """Which node leads a queue, by number."""
@@ -108,12 +118,17 @@ async def running_cluster(cache_dir: Path, folder: Path) -> AsyncIterator[Broker
             )
             for here in numbers
         ]
-        for node in nodes:
-            stack.push_async_callback(node.stop)
+        stack.push_async_callback(_stop, nodes)
         async with asyncio.TaskGroup() as starting:
             for node in nodes:
                 starting.create_task(node.start())
         yield BrokerCluster(nodes, between)
+
+
+async def _stop(nodes: Sequence[RabbitServer]) -> None:
+    async with asyncio.TaskGroup() as stopping:
+        for node in nodes:
+            stopping.create_task(node.stop())
 
 
 def _name(number: int) -> str:

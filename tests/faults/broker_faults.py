@@ -8,7 +8,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from meter.local.machine import LOOPBACK
-from meter.local.rabbitmq import _ELECT_LEADERS, _PROTOCOL_HEADER
+from meter.local.rabbitmq import _ELECT_LEADERS
 
 if TYPE_CHECKING:
     from tests.faults.plan import Fault
@@ -26,7 +26,7 @@ async def application_stopped(scene: Scene, fault: Fault) -> None:
     with scene.readiness.away("the broker"):
         await asyncio.sleep(fault.seconds)
     await server.evaluate("rabbit:start().")
-    await server._answers("amqp", _PROTOCOL_HEADER, server.child)
+    await server.answers()
     await server.evaluate(_ELECT_LEADERS)
 
 

@@ -144,7 +144,7 @@ class RabbitServer:
             if self._member is not None:
                 await self._acquaintances.introduce(self._member.neighbours, self.ports["epmd"])
             await self._node.start()
-            await self._answers("amqp", _PROTOCOL_HEADER, self._node)
+            await self.answers()
             if self._member is None:
                 await self.evaluate(_ELECT_LEADERS)
         except BaseException:
@@ -217,6 +217,14 @@ class RabbitServer:
 
     def _environment(self) -> Mapping[str, str]:
         return node_environment(self._node_folder, self._name, self.ports, self._binaries.environment)
+
+    async def answers(self) -> None:
+        """Wait until the running node speaks AMQP.
+
+        Raises:
+            ServerNotStarted: it ended or did not answer in time; the message ends with its own words.
+        """
+        await self._answers("amqp", _PROTOCOL_HEADER, self.child)
 
     async def _answers(self, port: str, greeting: bytes, child: Child) -> None:
         """Wait until something answers a greeting on a port."""
