@@ -46,6 +46,7 @@ _RESULTS = Path(__file__).resolve().parents[2] / "bench" / "faults.json"
 @click.option("--logs", type=click.Path(file_okay=False, path_type=Path), help="Keeps all logs there.")
 @click.option("--cluster", is_flag=True, help="The broker has three nodes, and they are what breaks.")
 def main(
+    *,
     events: int,
     faults: int,
     seed: int | None,
