@@ -7,6 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from meter.amqp import CONNECT_SECONDS, BrokerLost, broker_connection
+from meter.consumers.answers import answered
 from meter.consumers.consumption import Consumption, closing_reason
 from meter.consumers.dead_letters import DeadLetters
 from meter.consumers.settler import Settler
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Often enough to scale by, seldom enough to cost nothing.
 _DEPTH_INTERVAL_S = 5.0
+#: A broker that is well answers in milliseconds, one that elects a leader in seconds.
+_DEPTH_TIMEOUT_S = 30.0
 
 
 class Session:
@@ -90,7 +93,10 @@ class Session:
     async def _poll_depth(self) -> None:
         while True:
             for queue in (USAGE_QUEUE, DEAD_QUEUE):
-                self._metrics.show_depth(queue, await queue_depth(self._depth_channel, queue))
+                asking = queue_depth(self._depth_channel, queue, seconds=None)
+                # Blocked only where dead letters are published, which say so.
+                depth = await answered(self._connections[1], asking, _DEPTH_TIMEOUT_S, lambda: None)
+                self._metrics.show_depth(queue, depth)
             await asyncio.sleep(_DEPTH_INTERVAL_S)
 
 
