@@ -7,12 +7,13 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from meter.errors import ConfigurationError
 from meter.nodes import split_urls
+from meter.url_files import read_url, read_url_files
 
 if TYPE_CHECKING:
     from pydantic import ValidationInfo
@@ -32,6 +33,10 @@ class Settings(BaseSettings):
     read_database_url: SecretStr | None = None
     #: RabbitMQ; without it ``meter up`` runs its own.
     amqp_url: SecretStr | None = None
+    #: Files with these addresses instead; read anew for every connection, so that a password may change.
+    database_url_file: Path | None = None
+    read_database_url_file: Path | None = None
+    amqp_url_file: Path | None = None
     #: Where the embedded servers keep their state.
     state_dir: Path = Field(
         default_factory=lambda: default_folder("XDG_DATA_HOME", ".local/share", "/var/lib")
@@ -69,6 +74,29 @@ class Settings(BaseSettings):
     token_issuer: str | None = None
     token_audience: str = "meter"  # noqa: S105 - a name, not a secret
     token_jwks_file: Path | None = None
+
+    def current(self, setting: Literal["database_url", "read_database_url", "amqp_url"]) -> str:
+        """Say what an address is now, which may be another than at the start where it lies in a file.
+
+        Args:
+            setting: which; it is set.
+
+        Returns:
+            The address with its password.
+
+        Raises:
+            UrlFileUnusable: its file cannot be read any more.
+        """
+        file: Path | None = getattr(self, f"{setting}_file")
+        if file is not None:
+            return read_url(file, setting)
+        secret: SecretStr = getattr(self, setting)
+        return secret.get_secret_value()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_files(cls, told: dict[str, object]) -> dict[str, object]:
+        return read_url_files(told)
 
     @field_validator("database_url", "read_database_url", "amqp_url")
     @classmethod

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 from meter.api.access import Gateways
 from meter.api.app import build_app
@@ -39,13 +40,15 @@ async def run_api(settings: Settings) -> None:
         ConfigurationError: the database or the issuer is not set or cannot be used, or a port is taken.
     """
     tokens = _tokens(settings)
-    dsn = settings.read_database_url or settings.database_url
-    if dsn is None:
+    name: Literal["read_database_url", "database_url"] = (
+        "read_database_url" if settings.read_database_url else "database_url"
+    )
+    if getattr(settings, name) is None:
         raise ConfigurationError(
             "METER_DATABASE_URL is not set; set it, or METER_READ_DATABASE_URL, to the database to read from"
         )
     try:
-        pool = await open_reader(dsn.get_secret_value())
+        pool = await open_reader(partial(settings.current, name))
     except ValueError:
         raise ConfigurationError("the database URL cannot be understood") from None
     registry = process_registry("api")

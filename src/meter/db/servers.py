@@ -19,7 +19,7 @@ from meter.db.statements import statement
 from meter.errors import MeterError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 #: How long one of several servers may take to let us in, in seconds: one that is gone without a word must not
 #: keep us from another that was promoted meanwhile.
@@ -53,13 +53,14 @@ class Servers:
     """The servers that a DSN names.
 
     Args:
-        dsn: the database on one server or on several.
+        dsn: the database on one server or on several; or what tells it anew for every connection.
         primary: whether the one to write to is wanted though the DSN does not say so.
     """
 
-    def __init__(self, dsn: str, *, primary: bool) -> None:
-        self._dsn = dsn
-        self._names, self._dsns = _one_by_one(dsn, primary=primary)
+    def __init__(self, dsn: str | Callable[[], str], *, primary: bool) -> None:
+        self._told = dsn
+        self._primary = primary
+        self._look_up()
         #: The newest timeline seen, by what PostgreSQL calls the system: a server and all that were copied
         #: from it.
         self._newest: dict[int, int] = {}
@@ -79,6 +80,8 @@ class Servers:
             OSError: the only server is not there.
             TimeoutError: it did not answer.
         """
+        if callable(self._told):
+            self._look_up()
         if not self._dsns:
             try:
                 return await asyncpg.connect(self._dsn, **options)
@@ -93,6 +96,10 @@ class Servers:
         finally:
             await _let_go(asked, chosen)
         return chosen
+
+    def _look_up(self) -> None:
+        self._dsn = self._told() if callable(self._told) else self._told
+        self._names, self._dsns = _one_by_one(self._dsn, primary=self._primary)
 
     async def _hear(self, asked: Sequence[Task]) -> None:
         waiting: set[Task] = set(asked)
