@@ -9,6 +9,7 @@ import signal
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
+from tests.running_worker import until
 from tests.tcp_proxy import TcpProxy, tcp_proxy
 
 from meter.local.machine import LOOPBACK
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 NODES = 3
 #: RabbitMQ's own 60 s would make every partition last a minute before anyone acts on it.
 _TICK_SECONDS = 8
+_RUNNING = "length([Node || Node <- [node() | nodes()], rabbit:is_running(Node)])."
+#: Each takes about a second on a busy machine.
+_STEADY_LOOKS = 5
 
 
 class BrokerCluster:
@@ -49,6 +53,7 @@ class BrokerCluster:
     async def start(self, number: int) -> None:
         """Start a node again, stopping it first if it runs; returns when it is a member once more."""
         await self.nodes[number].restart()
+        await self.whole()
 
     @asynccontextmanager
     async def cut_off(self, number: int) -> AsyncIterator[None]:
@@ -75,9 +80,20 @@ class BrokerCluster:
         finally:
             os.kill(pid, signal.SIGCONT)
 
-    async def serves(self, number: int) -> None:
-        """Wait until a node serves clients: one that found itself alone does not until it is no longer."""
-        await self.nodes[number].answers()
+    async def whole(self) -> None:
+        """Wait until every node sees every other one, and goes on to.
+
+        One that was away may serve for a moment before it notices, and begins anew then.
+        """
+        in_a_row = 0
+
+        async def look() -> int:
+            nonlocal in_a_row
+            seen = await asyncio.gather(*(node.evaluate(_RUNNING) for node in self.nodes))
+            in_a_row = in_a_row + 1 if seen == [f"{{ok, {NODES}}}"] * NODES else 0
+            return in_a_row
+
+        await until(look, lambda times: times >= _STEADY_LOOKS)
 
     async def leader(self, queue: str) -> int:
         """Which node leads a queue, by number."""

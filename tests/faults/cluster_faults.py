@@ -49,14 +49,14 @@ async def _cut_off(cluster: BrokerCluster, number: int, scene: Scene, fault: Fau
     async with cluster.cut_off(number):
         await asyncio.sleep(_UNNOTICED_S + fault.seconds)
         await _goes_on(scene)
-    await cluster.serves(number)
+    await cluster.whole()
 
 
 async def _frozen(cluster: BrokerCluster, number: int, scene: Scene, fault: Fault) -> None:
     with cluster.frozen(number):
         await asyncio.sleep(_UNNOTICED_S + fault.seconds)
         await _goes_on(scene)
-    await cluster.serves(number)
+    await cluster.whole()
 
 
 async def _goes_on(scene: Scene) -> None:

@@ -189,8 +189,8 @@ async def _broker(
 def _keep_logs(folder: Path, logs: Path | None) -> None:
     if logs is not None:
         logs.mkdir(parents=True, exist_ok=True)
-        for log in (*folder.glob("*.log"), *folder.glob("*/*.log")):
-            shutil.copy(log, logs)
+        for log in folder.rglob("*.log"):
+            shutil.copy(log, logs / "-".join(log.relative_to(folder).parts))
 
 
 async def ready_workers(scene: Scene) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from aiormq.exceptions import DeliveryError
+from aiormq.exceptions import DeliveryError, PublishError
 from pamqp.commands import Basic
 
 from meter.backoff import Backoff
@@ -188,12 +188,14 @@ class DeadLetters:
                 await answered(self._connection, publishing, _CONFIRM_TIMEOUT_S, self._note_blocked)
             except (DeliveryError, TimeoutError) as error:
                 self._note_trouble(error)
+                # Unroutable means that the queue has gone; refused, only that nobody leads it at the moment.
+                queue_is_gone = isinstance(error, PublishError)
             else:
                 self._note_success()
                 return
             await asyncio.sleep(backoff.next_seconds())
-            # Returned as unroutable means that the queue has gone.
-            await declare_topology(self._connection)
+            if queue_is_gone:
+                await declare_topology(self._connection)
 
     def _note_blocked(self) -> None:
         if self.trouble is None:
