@@ -126,8 +126,8 @@ def _write_erl(root: Path, runtime: Path) -> Path:
         'exec "$BINDIR/erlexec" "$@"\n'
     )
     # RabbitMQ 4 starts a second Erlang to look for its cluster, and finds the packaged script for it.
-    for erl in (bin_dir / "erl", runtime.parent / "bin" / "erl"):
-        if erl.parent.is_dir() and not (erl.exists() and erl.read_text() == script):
+    for erl in (bin_dir / "erl", runtime / "erl"):
+        if not (erl.exists() and erl.read_text() == script):
             erl.unlink(missing_ok=True)
             erl.write_text(script)
             erl.chmod(0o755)
