@@ -86,18 +86,16 @@ async def test_a_worker_without_any_node_says_so_once_a_reason_and_goes_on_with_
     ):
         await worker.says("consuming")
         used, other = in_use(proxies)
-        for proxy in proxies:
-            await proxy.refuse()
+        await other.refuse()
+        await used.refuse()
         await until(worker.is_ready, lambda ready: not ready)
-        # The connection is lost, then each of the two refuses: again and again, but it is said once.
-        await worker.says("not consuming, connecting anew", times=3)
+        # The connection is lost, then both refuse, again and again: each is said once.
+        await worker.says("not consuming, connecting anew", times=2)
         assert (await worker.get("/readyz")).json()["checks"]["consuming"].startswith("not consuming: ")
         await other.listen()
         await worker.says("consuming", times=2)
         await until(worker.is_ready, bool)
-        said = [line for line in worker.lines if line["event"] == "not consuming, connecting anew"]
-        assert len(said) == 3
-        assert used.connections > 0
+        assert sum(line["event"] == "not consuming, connecting anew" for line in worker.lines) == 2
 
 
 async def test_a_publisher_goes_on_over_another_node(

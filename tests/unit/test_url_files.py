@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from meter.errors import ConfigurationError
+from meter.local.services import service_environment
 from meter.settings import load_settings
 from meter.url_files import UrlFileUnusable
 
@@ -65,3 +66,13 @@ def test_a_file_that_holds_no_address_is_named_and_not_repeated(
     with pytest.raises(ConfigurationError, match=complaint) as refused:
         load_settings()
     assert "hush" not in str(refused.value)
+
+
+def test_a_process_of_the_stack_is_told_an_address_or_a_file_for_it_never_both(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "url"
+    file.write_text(URLS["METER_AMQP_URL"])
+    monkeypatch.setenv("METER_AMQP_URL_FILE", str(file))
+    assert "METER_AMQP_URL_FILE" not in service_environment({"METER_AMQP_URL": "amqp://u:hush@local"})
+    assert service_environment({})["METER_AMQP_URL_FILE"] == str(file)
