@@ -46,6 +46,10 @@ test-mutations: install ## break settlement in each way known and see a test tur
 faults: install ## break every part under load 200 times and count every event after; takes half an hour
 	@$(BIN)/python -m tests.faults $(ARGS)
 
+.PHONY: faults-cluster
+faults-cluster: install ## break every node of a broker cluster under load in every way, twice; takes 20 minutes
+	@$(BIN)/python -m tests.faults --cluster --faults 30 --events 300000 --rate 500 --json-file bench/faults-cluster.json $(ARGS)
+
 MINUTES ?= 30
 .PHONY: soak
 soak: install ## load everything steadily for MINUTES=30; memory, open files and lag must not grow

@@ -7,11 +7,13 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from meter.errors import ConfigurationError
+from meter.nodes import split_urls
+from meter.url_files import read_url, read_url_files
 
 if TYPE_CHECKING:
     from pydantic import ValidationInfo
@@ -38,6 +40,10 @@ class Settings(BaseSettings):
     read_database_url: SecretStr | None = None
     #: RabbitMQ; without it ``meter up`` runs its own.
     amqp_url: SecretStr | None = None
+    #: Files with these addresses instead; read anew for every connection, so that a password may change.
+    database_url_file: Path | None = None
+    read_database_url_file: Path | None = None
+    amqp_url_file: Path | None = None
     #: Where the embedded servers keep their state.
     state_dir: Path = Field(
         default_factory=lambda: default_folder("XDG_DATA_HOME", ".local/share", "/var/lib")
@@ -100,6 +106,29 @@ class Settings(BaseSettings):
     #: Origins whose pages may call the API, as ``https://app.example.com``.
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
 
+    def current(self, setting: Literal["database_url", "read_database_url", "amqp_url"]) -> str:
+        """Say what an address is now, which may be another than at the start where it lies in a file.
+
+        Args:
+            setting: which; it is set.
+
+        Returns:
+            The address with its password.
+
+        Raises:
+            UrlFileUnusable: its file cannot be read any more.
+        """
+        file: Path | None = getattr(self, f"{setting}_file")
+        if file is not None:
+            return read_url(file, setting)
+        secret: SecretStr = getattr(self, setting)
+        return secret.get_secret_value()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_files(cls, told: dict[str, object]) -> dict[str, object]:
+        return read_url_files(told)
+
     @field_validator("token_algorithms", "token_role_claims", "cors_origins", mode="before")
     @classmethod
     def _is_list(cls, listed: object) -> object:
@@ -124,12 +153,24 @@ class Settings(BaseSettings):
     @field_validator("database_url", "read_database_url", "amqp_url", "redis_url")
     @classmethod
     def _is_address(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if url is None:
+            return None
+        if info.field_name == "amqp_url":
+            return _broker_url(url)
         schemes = _SCHEMES.get(info.field_name or "", ("postgresql", "postgres"))
-        if url is not None and not _is_address(url.get_secret_value(), schemes):
+        if not _is_address(url.get_secret_value(), schemes):
             raise PydanticCustomError(
                 "address", "it must look like {scheme}://user:password@host:port/name", {"scheme": schemes[0]}
             )
         return url
+
+
+def _broker_url(url: SecretStr) -> SecretStr:
+    try:
+        split_urls(url.get_secret_value())
+    except ConfigurationError as error:
+        raise PydanticCustomError("address", "{reason}", {"reason": str(error)}) from None
+    return url
 
 
 def is_web_address(url: str) -> bool:

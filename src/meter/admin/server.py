@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 from meter.admin.app import build_admin_app
 from meter.admin.gateways import Writes
@@ -69,11 +70,13 @@ async def _pools(settings: Settings) -> tuple[asyncpg.Pool, ReaderConnections]:
         raise ConfigurationError(
             "METER_DATABASE_URL is not set; set it to the database, with a login that may act as meter_admin"
         )
-    reads = settings.read_database_url or settings.database_url
+    reads: Literal["read_database_url", "database_url"] = (
+        "read_database_url" if settings.read_database_url else "database_url"
+    )
     try:
         return (
-            await open_writer(settings.database_url.get_secret_value()),
-            await open_reader(reads.get_secret_value()),
+            await open_writer(partial(settings.current, "database_url")),
+            await open_reader(partial(settings.current, reads)),
         )
     except ValueError:
         raise ConfigurationError("the database URL cannot be understood") from None

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 from meter.db.reading import open_reader
 from meter.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    from pydantic import SecretStr
 
     from meter.db.reader import ReaderConnections
     from meter.settings import Settings
@@ -46,17 +45,19 @@ async def read_databases(settings: Settings) -> AsyncIterator[ReadDatabases]:
             "METER_DATABASE_URL is not set; set it to the database to read from. A replica alone, in "
             "METER_READ_DATABASE_URL, is not enough: who belongs to an organization is asked of the primary"
         )
-    async with await _opened(settings.database_url) as primary:
+    async with await _opened(settings, "database_url") as primary:
         address = settings.read_database_url
         if address is None or address == settings.database_url:
             yield ReadDatabases(primary, primary)
             return
-        async with await _opened(address) as replica:
+        async with await _opened(settings, "read_database_url") as replica:
             yield ReadDatabases(primary, replica)
 
 
-async def _opened(address: SecretStr) -> ReaderConnections:
+async def _opened(
+    settings: Settings, name: Literal["database_url", "read_database_url"]
+) -> ReaderConnections:
     try:
-        return await open_reader(address.get_secret_value())
+        return await open_reader(partial(settings.current, name))
     except ValueError:
         raise ConfigurationError("the database URL cannot be understood") from None

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import gc
 import signal
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 import asyncpg
 
@@ -23,13 +24,12 @@ from meter.db.pool import open_pool
 from meter.db.settlement import Settlement
 from meter.db.suspects import Suspects
 from meter.errors import ConfigurationError
+from meter.nodes import Nodes
 from meter.operations import operations_app, serving
 from meter.telemetry import first_line, get_logger, process_registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from pydantic import SecretStr
+    from collections.abc import Callable, Iterator
 
     from meter.operations import Check
     from meter.settings import Settings
@@ -64,8 +64,8 @@ async def run_worker(settings: Settings, *, stop: asyncio.Event | None = None) -
         ConfigurationError: a setting is missing or cannot be used.
     """
     gc.set_threshold(_CYCLE_SEARCH_OBJECTS)
-    dsn = _required(settings.database_url, "METER_DATABASE_URL")
-    url = _required(settings.amqp_url, "METER_AMQP_URL")
+    dsn = _required(settings, "database_url")
+    nodes = Nodes(_required(settings, "amqp_url"))
     registry = process_registry("worker")
     database = DatabaseState()
     async with contextlib.AsyncExitStack() as stack:
@@ -77,7 +77,7 @@ async def run_worker(settings: Settings, *, stop: asyncio.Event | None = None) -
         metrics = WorkerMetrics(registry)
         patient = PatientSettlement(settlement, database)
         cautious = CautiousSettlement(patient, Suspects(pool), database)
-        supervisor = Supervisor(url, settings, cautious, metrics)
+        supervisor = Supervisor(nodes, settings, cautious, metrics)
         app = operations_app(_checks(pool, database, supervisor), registry)
         port = await stack.enter_async_context(serving(app, settings.worker_host, settings.worker_port))
         log.info("worker started", host=settings.worker_host, port=port)
@@ -147,7 +147,7 @@ async def _schema_trouble(pool: asyncpg.Pool) -> str | None:
     return None if current else "the schema is not that of this version; run: meter migrate"
 
 
-async def _open_pool(dsn: str, settings: Settings) -> asyncpg.Pool:
+async def _open_pool(dsn: Callable[[], str], settings: Settings) -> asyncpg.Pool:
     try:
         return await open_pool(
             dsn, "meter_worker", max_connections=settings.settle_connections + _SPARE_CONNECTIONS
@@ -177,7 +177,8 @@ def _stop_on_signals() -> Iterator[asyncio.Event]:
             loop.remove_signal_handler(number)
 
 
-def _required(setting: SecretStr | None, name: str) -> str:
-    if setting is None:
-        raise ConfigurationError(f"{name} is not set; a worker needs it")
-    return setting.get_secret_value()
+def _required(settings: Settings, name: Literal["database_url", "amqp_url"]) -> Callable[[], str]:
+    """What tells an address anew for every connection."""
+    if getattr(settings, name) is None:
+        raise ConfigurationError(f"METER_{name.upper()} is not set; a worker needs it")
+    return partial(settings.current, name)

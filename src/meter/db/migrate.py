@@ -9,6 +9,7 @@ import asyncpg
 
 from meter import __version__
 from meter.db.schema import definitions, migrations
+from meter.db.servers import Servers
 from meter.db.statements import statement
 from meter.errors import MeterError
 
@@ -39,7 +40,8 @@ async def migrate(dsn: str, *, dry_run: bool = False) -> list[str]:
         SchemaTooNew: a newer version of meter migrated this database.
         asyncpg.PostgresError: the database refused a step; that step was rolled back.
     """
-    connection = await asyncpg.connect(dsn, server_settings={"application_name": "meter migrate"})
+    servers = Servers(dsn, primary=True)
+    connection = await servers.connect(server_settings={"application_name": "meter migrate"})
     try:
         async with _taking_turns(connection):
             applied_versions = await _applied_versions(connection)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import asyncpg
+
+from meter.db.servers import Servers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Role = Literal["meter_worker", "meter_reader", "meter_admin"]
 
@@ -17,7 +22,7 @@ COMMAND_TIMEOUT_SECONDS = 60.0
 
 
 async def open_pool(
-    dsn: str,
+    dsn: str | Callable[[], str],
     role: Role,
     *,
     max_connections: int,
@@ -28,7 +33,9 @@ async def open_pool(
     """Open connections that act as one role, whatever login they come with.
 
     Args:
-        dsn: the database; its login must be the role or a member of it.
+        dsn: the database; its login must be the role or a member of it. Where it names several servers, who
+            may write gets the one to write to, whichever that is at the moment. Or what tells it anew for
+            every connection.
         role: what the connections may do.
         max_connections: at most so many at once; none is opened before it is needed.
         read_only: refuse every write on top of what the role is refused.
@@ -56,13 +63,13 @@ async def open_pool(
     if read_only:
         settings["default_transaction_read_only"] = "on"
     return await asyncpg.create_pool(
-        dsn,
         min_size=0,
         max_size=max_connections,
         server_settings=settings,
         timeout=CONNECT_TIMEOUT_SECONDS,
         command_timeout=COMMAND_TIMEOUT_SECONDS,
         reset=_keep,
+        connect=Servers(dsn, primary=role != "meter_reader").connect,
     )
 
 

@@ -13,7 +13,7 @@ from meter.db.refusals import DatabaseNotReachable, refusals_as_errors
 from meter.errors import InvalidArgument, MeterError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 #: Connections of one API process: reads are short, and more at once than the database has cores only queue
 #: there.
@@ -30,11 +30,13 @@ class ReadTookTooLong(MeterError):
     retryable = True
 
 
-async def open_reader(dsn: str, *, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS) -> ReaderConnections:
+async def open_reader(
+    dsn: str | Callable[[], str], *, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS
+) -> ReaderConnections:
     """Open connections that act as ``meter_reader``, refuse every write and show what their reader may see.
 
     Args:
-        dsn: the database or a replica of it.
+        dsn: the database or a replica of it; or what tells it anew for every connection.
         statement_timeout_ms: the server gives up a read after this.
 
     Returns:

@@ -12,7 +12,7 @@ from meter.db.refusals import DatabaseNotReachable, refusals_as_errors
 from meter.errors import InvalidArgument, MeterError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 #: Connections of one process: writes are short, and those of one organization wait for each other anyway.
 WRITER_MAX_CONNECTIONS = 10
@@ -36,11 +36,13 @@ class WriteTookTooLong(MeterError):
     retryable = True
 
 
-async def open_writer(dsn: str, *, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS) -> asyncpg.Pool:
+async def open_writer(
+    dsn: str | Callable[[], str], *, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS
+) -> asyncpg.Pool:
     """Open connections that act as ``meter_admin``.
 
     Args:
-        dsn: the primary.
+        dsn: the primary; or what tells it anew for every connection.
         statement_timeout_ms: the server gives up a write after this.
 
     Returns:

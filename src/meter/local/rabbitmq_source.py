@@ -116,15 +116,19 @@ def _server_scripts(root: Path) -> Iterator[Path]:
 
 
 def _write_erl(root: Path, runtime: Path) -> Path:
-    """Write an ``erl`` for where Erlang lies now; the packaged one has its place fixed."""
+    """Write an ``erl`` for where Erlang lies now; the packaged ones have their place fixed."""
     bin_dir = root / "meter-bin"
     make_open_folder(bin_dir)
-    erl = bin_dir / "erl"
-    erl.write_text(
+    script = (
         "#!/bin/sh\n"
         f"ROOTDIR='{runtime.parent.parent}'\nBINDIR='{runtime}'\nEMU=beam\nPROGNAME=erl\n"
         "export ROOTDIR BINDIR EMU PROGNAME\n"
         'exec "$BINDIR/erlexec" "$@"\n'
     )
-    erl.chmod(0o755)
+    # RabbitMQ 4 starts a second Erlang to look for its cluster, and finds the packaged script for it.
+    for erl in (bin_dir / "erl", runtime / "erl"):
+        if not (erl.exists() and erl.read_text() == script):
+            erl.unlink(missing_ok=True)
+            erl.write_text(script)
+            erl.chmod(0o755)
     return bin_dir

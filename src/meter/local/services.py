@@ -98,4 +98,5 @@ def service_environment(told: Mapping[str, str]) -> dict[str, str]:
     Args:
         told: the ``METER_…`` variables that this stack decides.
     """
-    return os.environ | {"METER_LOG_FORMAT": "json", "PYTHONUNBUFFERED": "1"} | dict(told)
+    inherited = {name: text for name, text in os.environ.items() if name.removesuffix("_FILE") not in told}
+    return inherited | {"METER_LOG_FORMAT": "json", "PYTHONUNBUFFERED": "1"} | dict(told)
