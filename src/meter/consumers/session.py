@@ -12,6 +12,7 @@ from meter.consumers.dead_letters import DeadLetters
 from meter.consumers.settler import Settler
 from meter.consumers.tap import Tap, TappedTransport
 from meter.consumers.topology import DEAD_QUEUE, USAGE_QUEUE, declare_topology, queue_depth
+from meter.errors import MeterError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,10 +21,17 @@ if TYPE_CHECKING:
 
     from meter.consumers.metrics import WorkerMetrics
     from meter.consumers.poison import Settling
+    from meter.consumers.settling import DatabaseState
     from meter.settings import Settings
 
 #: Often enough to scale by, seldom enough to cost nothing.
 _DEPTH_INTERVAL_S = 5.0
+
+
+class HeldForTooLong(MeterError):
+    """The database does not settle what is held, and others may be able to, or the broker loses patience."""
+
+    retryable = True
 
 
 class Session:
@@ -36,11 +44,13 @@ class Session:
         tap: Tap,
         settings: Settings,
         settlement: Settling,
+        database: DatabaseState,
         metrics: WorkerMetrics,
     ) -> None:
         self._connections = connections
         letters_channel, self._depth_channel = channels
         self._settings = settings
+        self._database = database
         self._metrics = metrics
         self.consumption = Consumption(settings, tap)
         self.dead_letters = DeadLetters(connections[1], letters_channel, metrics)
@@ -63,7 +73,8 @@ class Session:
             stop: set when nothing more is to be consumed.
 
         Raises:
-            ExceptionGroup: the broker is lost, or something else failed; everything has been cancelled.
+            ExceptionGroup: the broker is lost, the database is away for too long, or something else failed;
+                everything has been cancelled.
         """
         async with asyncio.TaskGroup() as tasks:
             beside = [
@@ -71,6 +82,7 @@ class Session:
                 tasks.create_task(self.consumption.adapt()),
                 tasks.create_task(self._poll_depth()),
                 tasks.create_task(self._stop_when(stop)),
+                tasks.create_task(self._give_back()),
                 *(tasks.create_task(_watch(connection)) for connection in self._connections),
             ]
             # One more than settle at once: it forms the next batch meanwhile.
@@ -86,6 +98,11 @@ class Session:
         await stop.wait()
         await self.consumption.stop()
 
+    async def _give_back(self) -> None:
+        seconds = self._settings.give_back_after_s
+        await self._database.away_for(seconds)
+        raise HeldForTooLong(f"the database has not settled for {seconds:g} s")
+
     async def _poll_depth(self) -> None:
         while True:
             for queue in (USAGE_QUEUE, DEAD_QUEUE):
@@ -95,7 +112,7 @@ class Session:
 
 @contextlib.asynccontextmanager
 async def open_session(
-    url: str, settings: Settings, settlement: Settling, metrics: WorkerMetrics
+    url: str, settings: Settings, settlement: Settling, database: DatabaseState, metrics: WorkerMetrics
 ) -> AsyncIterator[Session]:
     """Connect, make sure the topology is there, and close everything in the end.
 
@@ -103,6 +120,7 @@ async def open_session(
         url: of the broker, with its password.
         settings: bounds and sizes.
         settlement: settles batches, patiently, and suspects alone.
+        database: whether it settles.
         metrics: of the worker.
 
     Yields:
@@ -122,7 +140,7 @@ async def open_session(
         letters_channel = await control.channel(publisher_confirms=True, timeout=CONNECT_SECONDS)
         depth_channel = await control.channel(publisher_confirms=False, timeout=CONNECT_SECONDS)
         channels = (letters_channel, depth_channel)
-        yield Session((delivering, control), channels, tap, settings, settlement, metrics)
+        yield Session((delivering, control), channels, tap, settings, settlement, database, metrics)
 
 
 async def _watch(connection: AbstractConnection) -> None:

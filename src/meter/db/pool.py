@@ -25,6 +25,7 @@ async def open_pool(
     max_connections: int,
     read_only: bool = False,
     statement_timeout_ms: int = 0,
+    command_timeout_s: float = COMMAND_TIMEOUT_SECONDS,
 ) -> asyncpg.Pool:
     """Open connections that act as one role, whatever login they come with.
 
@@ -35,6 +36,7 @@ async def open_pool(
         max_connections: at most so many at once; none is opened before it is needed.
         read_only: refuse every write on top of what the role is refused.
         statement_timeout_ms: the server gives up a statement after this; 0 for never.
+        command_timeout_s: this side gives it up after so many seconds.
 
     Returns:
         The pool; close it with ``await pool.close()``.
@@ -59,7 +61,7 @@ async def open_pool(
         max_size=max_connections,
         server_settings=settings,
         timeout=CONNECT_TIMEOUT_SECONDS,
-        command_timeout=COMMAND_TIMEOUT_SECONDS,
+        command_timeout=command_timeout_s,
         reset=_keep,
         connect=Servers(dsn, primary=role != "meter_reader").connect,
     )
