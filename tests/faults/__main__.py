@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from tests.faults.run import SERVICES, Plan, run
+from tests.faults.run import SERVICES, Plan, Run
+
+if TYPE_CHECKING:
+    from tests.faults.report import Report
 
 _RESULTS = Path(__file__).resolve().parents[2] / "bench" / "faults.json"
 
@@ -38,8 +43,16 @@ _RESULTS = Path(__file__).resolve().parents[2] / "bench" / "faults.json"
 @click.option(
     "--json-file", type=click.Path(dir_okay=False, path_type=Path), default=_RESULTS, show_default=True
 )
+@click.option("--logs", type=click.Path(file_okay=False, path_type=Path), help="Keeps all logs there.")
 def main(
-    events: int, faults: int, seed: int | None, rate: float, durable: int, brief: bool, json_file: Path
+    events: int,
+    faults: int,
+    seed: int | None,
+    rate: float,
+    durable: int,
+    brief: bool,
+    json_file: Path,
+    logs: Path | None,
 ) -> None:
     """Break every part of meter under load, and see that nothing is lost and nothing charged twice.
 
@@ -50,20 +63,27 @@ def main(
     chosen = secrets.randbelow(1_000_000) if seed is None else seed
     console = Console()
     console.print(f"seed {chosen}", highlight=False)
-    plan = Plan(chosen, events, faults, rate, durable, brief)
+    plan = Plan(chosen, events, faults, rate, durable, brief, logs)
     columns = (TextColumn("{task.description:<52}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=faults)
+        task = progress.add_task("starting everything", total=faults)
         said = ""
 
-        def step(what: str, over: int, counted: int) -> None:
+        def step(what: str, so_far: Report) -> None:
             nonlocal said
-            if not console.is_terminal and what != said:
-                said = what
-                console.print(f"{over}/{faults} {counted:>9,} events, {what}", highlight=False)
-            progress.update(task, completed=over, description=f"{counted:>9,} events, {what}")
+            counted = f"{so_far.events:>9,} events, {what}"
+            progress.update(task, completed=so_far.faults, description=counted)
+            if what == said:
+                return
+            said = what
+            # Whoever ends a long run early keeps what it had seen.
+            so_far.write(json_file)
+            if not console.is_terminal:
+                console.print(
+                    f"{datetime.now(UTC):%H:%M:%S} {so_far.faults}/{faults} {counted}", highlight=False
+                )
 
-        report = asyncio.run(run(plan, step))
+        report = asyncio.run(Run(plan, step).run())
     console.print(report.text(), highlight=False, markup=False)
     report.write(json_file)
     raise SystemExit(0 if report.is_clean else 1)

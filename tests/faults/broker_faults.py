@@ -23,7 +23,8 @@ async def application_stopped(scene: Scene, fault: Fault) -> None:
     server = scene.rabbitmq
     await server._evaluate("rabbit:stop().")
     await _deaf(server.ports["amqp"])
-    await asyncio.sleep(fault.seconds)
+    with scene.readiness.away("the broker"):
+        await asyncio.sleep(fault.seconds)
     await server._evaluate("rabbit:start().")
     await server._answers("amqp", _PROTOCOL_HEADER, server.child)
     await server._evaluate(_ELECT_LEADERS)
@@ -35,7 +36,8 @@ async def node_killed(scene: Scene, fault: Fault) -> None:
     assert server.child.pid is not None
     os.kill(server.child.pid, signal.SIGKILL)
     await server.child.wait()
-    await asyncio.sleep(fault.seconds)
+    with scene.readiness.away("the broker"):
+        await asyncio.sleep(fault.seconds)
     await server.restart()
 
 

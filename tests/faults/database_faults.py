@@ -21,7 +21,8 @@ async def stopped_at_once(scene: Scene, fault: Fault) -> None:
     assert server.child.pid is not None
     os.kill(server.child.pid, signal.SIGQUIT)
     await server.child.wait()
-    await asyncio.sleep(fault.seconds)
+    with scene.readiness.away("the database"):
+        await asyncio.sleep(fault.seconds)
     await server.restart()
 
 
@@ -61,9 +62,18 @@ async def full_of_connections(scene: Scene, fault: Fault) -> None:
     try:
         await _execute(scene, f"alter role {_LOGIN} connection limit 0")
         await scene.books.end_sessions_of_workers()
-        await asyncio.sleep(fault.seconds)
+        with scene.readiness.away("the database"):
+            await asyncio.sleep(fault.seconds)
     finally:
         await _execute(scene, f"alter role {_LOGIN} connection limit -1")
+
+
+async def mend(scene: Scene) -> None:
+    """Take back every setting, whichever fault could not do it itself."""
+    await _execute(scene, "alter system reset default_transaction_read_only")
+    await _execute(scene, "select pg_reload_conf()")
+    await _execute(scene, f"alter role {_LOGIN} reset default_transaction_read_only")
+    await _execute(scene, f"alter role {_LOGIN} connection limit -1")
 
 
 async def _execute(scene: Scene, statement: str) -> None:

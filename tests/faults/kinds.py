@@ -41,8 +41,12 @@ FAMILIES: dict[str, dict[str, Act]] = {
         "database full of connections": database_faults.full_of_connections,
     },
     "publisher to broker": network_faults.between("publisher to broker", lambda scene: scene.publishing),
-    "worker to broker": network_faults.between("worker to broker", lambda scene: scene.consuming),
-    "worker to database": network_faults.between("worker to database", lambda scene: scene.settling),
+    "worker to broker": network_faults.between(
+        "worker to broker", lambda scene: scene.consuming, lost_to_workers="the broker"
+    ),
+    "worker to database": network_faults.between(
+        "worker to database", lambda scene: scene.settling, lost_to_workers="the database"
+    ),
 }
 ACTS: dict[str, Act] = {kind: act for kinds in FAMILIES.values() for kind, act in kinds.items()}
 KINDS_BY_FAMILY: dict[str, list[str]] = {family: list(kinds) for family, kinds in FAMILIES.items()}

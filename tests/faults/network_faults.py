@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,12 +18,17 @@ _BYTES_PER_SECOND = 32_768
 
 
 def between(
-    name: str, proxy_of: Callable[[Scene], TcpProxy]
+    name: str, proxy_of: Callable[[Scene], TcpProxy], *, lost_to_workers: str | None = None
 ) -> dict[str, Callable[[Scene, Fault], Awaitable[None]]]:
-    """Every fault of the network between two parts, by its name."""
+    """Every fault of the network between two parts, by its name.
+
+    Args:
+        name: of the two.
+        proxy_of: finds the proxy between them.
+        lost_to_workers: what workers cannot use while nothing gets through, where one of the two is a worker.
+    """
     acts = {
         "cut": _cut,
-        "away": _away,
         "stalled": _stalled,
         "half open": _half_open,
         "slow to answer": _slow_to_answer,
@@ -33,17 +39,21 @@ def between(
     def at(act: Callable[[TcpProxy, float], Awaitable[None]]) -> Callable[[Scene, Fault], Awaitable[None]]:
         return lambda scene, fault: act(proxy_of(scene), fault.seconds)
 
-    return {f"{name} {what}": at(act) for what, act in acts.items()}
+    async def away(scene: Scene, fault: Fault) -> None:
+        await _away(scene, proxy_of(scene), fault.seconds, lost_to_workers)
+
+    return {f"{name} {what}": at(act) for what, act in acts.items()} | {f"{name} away": away}
 
 
 async def _cut(proxy: TcpProxy, _seconds: float) -> None:
     proxy.cut()
 
 
-async def _away(proxy: TcpProxy, seconds: float) -> None:
+async def _away(scene: Scene, proxy: TcpProxy, seconds: float, part: str | None) -> None:
     await proxy.refuse()
     try:
-        await asyncio.sleep(seconds)
+        with scene.readiness.away(part) if part else nullcontext():
+            await asyncio.sleep(seconds)
     finally:
         await proxy.listen()
 

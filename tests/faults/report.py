@@ -1,9 +1,9 @@
-"""What a run says in the end: for people, and as JSON."""
+"""What a run says, as it goes and in the end: for people, and as JSON."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,32 +28,37 @@ class Recovery:
 
 @dataclass(frozen=True)
 class Report:
-    """What happened and what was found."""
+    """What happened and what was found; what is found only in the end is None before."""
 
     seed: int
     events: int
     faults: int
     by_kind: dict[str, int]
-    lost: int
-    charged_twice: int
-    reconcile_differences: int
     recovery_seconds: Recovery
-    duplicates_absorbed: int
-    duplicates_sent: int
-    valid_dead_letters: int
-    dead_letters: int
-    log_lines: int
-    complaints: list[str]
     seconds: float
+    finished: bool = False
+    lost: int | None = None
+    charged_twice: int | None = None
+    reconcile_differences: int | None = None
+    duplicates_absorbed: int | None = None
+    duplicates_sent: int | None = None
+    valid_dead_letters: int | None = None
+    dead_letters: int | None = None
+    log_lines: int | None = None
+    #: How often a worker said that it was not ready while something was away.
+    readiness_denials: int = 0
+    complaints: list[str] = field(default_factory=list)
 
     @property
     def is_clean(self) -> bool:
         """Whether meter kept what it promises."""
-        return not self.complaints
+        return self.finished and not self.complaints
 
     def write(self, file: Path) -> None:
-        """Write it as JSON."""
-        file.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        """Write it as JSON, all at once: who is killed meanwhile leaves the one before."""
+        draft = file.with_suffix(".draft")
+        draft.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        draft.rename(file)
 
     def text(self) -> str:
         """Put it into words."""
@@ -64,25 +69,23 @@ class Report:
             f"lost: {self.lost}",
             f"charged twice: {self.charged_twice}",
             f"reconcile differences: {self.reconcile_differences}",
-            f"valid events among the {self.dead_letters:,} dead letters: {self.valid_dead_letters}",
+            f"valid events among the {self.dead_letters} dead letters: {self.valid_dead_letters}",
             f"recovered within {recovered.p50:.1f} s in the median, {recovered.max:.1f} s at the most",
-            f"duplicates absorbed: {self.duplicates_absorbed:,}; sent by services: {self.duplicates_sent:,}",
+            f"duplicates absorbed: {self.duplicates_absorbed}; sent by services: {self.duplicates_sent}",
             f"workers wrote {self.log_lines} log lines",
+            f"/readyz denied {self.readiness_denials} times while a part was away",
             *(f"WRONG: {complaint}" for complaint in self.complaints),
             "all is well" if self.is_clean else "NOT WELL; the same faults again with the same seed",
         ]
         return "\n".join(lines)
 
 
-def complaints_of(
-    verdict: Verdict, *, slow: list[str], unasked: list[str], log_lines: int, faults: int
-) -> list[str]:
+def complaints_of(verdict: Verdict, *, told: list[str], log_lines: int, faults: int) -> list[str]:
     """Say everything that is wrong, in sentences.
 
     Args:
         verdict: of the events.
-        slow: recoveries that took too long.
-        unasked: processes that ended though nobody ended them.
+        told: what else is wrong, in sentences: slow recoveries, processes that ended by themselves.
         log_lines: that workers wrote, dead letters apart.
         faults: how many there were.
     """
@@ -97,4 +100,4 @@ def complaints_of(
     # One fault more: starting and stopping everything.
     if log_lines > LINES_A_FAULT * (faults + 1):
         wrong.append(f"{log_lines} log lines for {faults} faults are a flood")
-    return [*wrong, *verdict.examples, *slow, *unasked]
+    return [*wrong, *verdict.examples, *told]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from aiormq import connect
 from tests.faults.accepted import count_accepted, read_accepted
 from tests.faults.books import Books
 from tests.faults.kept import GRACE_S, Kept
+from tests.faults.readiness import Readiness
 from tests.private_servers import throwaway_folder
 from tests.tcp_proxy import TcpProxy, tcp_proxy
 
@@ -55,6 +57,7 @@ class Scene:
         worker_ports: where each serves its health and metrics.
         services: by number; the ids of their events bear it.
         books: the database, looked at directly.
+        readiness: told what is away from workers.
     """
 
     folder: Path
@@ -67,6 +70,12 @@ class Scene:
     worker_ports: list[int]
     services: list[Kept]
     books: Books
+    readiness: Readiness
+
+    @property
+    def spool(self) -> Path:
+        """The spool of the services that have one."""
+        return self.folder / "spool"
 
     def accepted(self, number: int) -> Path:
         """Where a service notes what it may count on."""
@@ -93,16 +102,20 @@ class Scene:
 
 
 @asynccontextmanager
-async def running_scene(*, rate: float, services: int, durable: int) -> AsyncIterator[Scene]:
+async def running_scene(
+    *, rate: float, services: int, durable: int, logs: Path | None = None
+) -> AsyncIterator[Scene]:
     """Set everything up, and take it down.
 
     Args:
         rate: events a second of all services.
         services: how many.
         durable: how many of them have a spool; they share it, so that one adopts what another left.
+        logs: the folder that what everything wrote is kept in.
     """
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(throwaway_folder())
+        stack.callback(_keep_logs, folder, logs)
         cache_dir = load_settings().cache_dir
         postgres = PostgresServer(folder / "postgres", await postgres_bin_dir(cache_dir))
         rabbitmq = RabbitServer(
@@ -143,6 +156,7 @@ async def running_scene(*, rate: float, services: int, durable: int) -> AsyncIte
             worker_ports=list(ports.values()),
             services=[],
             books=books,
+            readiness=Readiness(ports),
         )
         scene.services.extend(
             _service(scene, number, rate / services, durable=number < durable) for number in range(services)
@@ -151,6 +165,13 @@ async def running_scene(*, rate: float, services: int, durable: int) -> AsyncIte
             stack.push_async_callback(kept.stop)
             await kept.start()
         yield scene
+
+
+def _keep_logs(folder: Path, logs: Path | None) -> None:
+    if logs is not None:
+        logs.mkdir(parents=True, exist_ok=True)
+        for log in (*folder.glob("*.log"), *folder.glob("*/*.log")):
+            shutil.copy(log, logs)
 
 
 async def ready_workers(scene: Scene) -> int:
@@ -180,7 +201,7 @@ def _service(scene: Scene, number: int, rate: float, *, durable: bool) -> Kept:
         "rate": rate,
         "accepted": scene.accepted(number),
         "again": scene.again(number),
-    } | ({"spool": scene.folder / "spool"} if durable else {})
+    } | ({"spool": scene.spool} if durable else {})
     told = [f"--{name}={argument}" for name, argument in arguments.items()]
     return _kept(scene.folder, f"service-{number}", ["-m", "tests.faults.service", *told], {})
 

@@ -13,7 +13,9 @@ import httpx
 import psutil
 from rich.console import Console
 from rich.progress import Progress
-from tests.faults.run import SERVICES, beside, drain, find_all
+from tests.faults.draining import drain
+from tests.faults.finding import find_all
+from tests.faults.run import SERVICES, beside
 from tests.faults.scene import running_scene
 from tests.faults.slope import growth
 from tests.faults.verdict import judge
@@ -91,11 +93,11 @@ async def soak(
             assert await until_settling(scene, now_ms()) is None, "nothing is settled"
             await asyncio.sleep(warm_up)
             samples = await _measure(scene, counters, seconds, step)
-        await drain(scene, counters)
+        left = await drain(scene, counters)
         verdict = judge(scene.all_accepted(), await find_all(scene))
         wrong = [f"{verdict.lost} events are lost"] if verdict.lost else []
         ended = [sentence for kept in (*scene.workers, *scene.services) for sentence in kept.unasked]
-        return samples, [*samples.complaints(), *wrong, *verdict.examples, *ended]
+        return samples, [*samples.complaints(), *left, *wrong, *verdict.examples, *ended]
 
 
 async def _measure(

@@ -74,7 +74,7 @@ def test_events_in_the_ledger_or_among_the_dead_letters_are_where_they_belong() 
 def test_one_thing_wrong_is_found_and_complained_about(found: Found, wrong: dict[str, int]) -> None:
     verdict = judge(KEYS, found)
     assert _wrong(verdict) == wrong
-    assert complaints_of(verdict, slow=[], unasked=[], log_lines=0, faults=8)
+    assert complaints_of(verdict, told=[], log_lines=0, faults=8)
 
 
 def test_an_event_that_waits_for_what_it_takes_back_is_not_lost() -> None:
@@ -85,10 +85,9 @@ def test_an_event_that_waits_for_what_it_takes_back_is_not_lost() -> None:
 
 def test_slow_recoveries_ended_processes_and_floods_are_complaints() -> None:
     clean = judge(KEYS, ALL_THERE)
-    assert complaints_of(clean, slow=[], unasked=[], log_lines=70, faults=8) == []
-    assert complaints_of(clean, slow=["too slow"], unasked=[], log_lines=0, faults=8) == ["too slow"]
-    assert complaints_of(clean, slow=[], unasked=["gone"], log_lines=0, faults=8) == ["gone"]
-    (flood,) = complaints_of(clean, slow=[], unasked=[], log_lines=10_000, faults=8)
+    assert complaints_of(clean, told=[], log_lines=70, faults=8) == []
+    assert complaints_of(clean, told=["too slow"], log_lines=0, faults=8) == ["too slow"]
+    (flood,) = complaints_of(clean, told=[], log_lines=10_000, faults=8)
     assert "10000 log lines" in flood
 
 
