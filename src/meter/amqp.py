@@ -47,6 +47,7 @@ async def broker_connection(
     url: str,
     *,
     name: str,
+    connect_seconds: float = CONNECT_SECONDS,
     transport_factory: TransportFactory | None = None,
 ) -> AsyncIterator[AbstractConnection]:
     """Open a connection for as long as the context lasts; one on which the broker falls silent is lost.
@@ -55,6 +56,7 @@ async def broker_connection(
         url: ``amqp://`` or ``amqps://``; parameters (``heartbeat``, ``cafile``, …) in its query count before
             what is said here.
         name: what the broker's operators see as the connection's name.
+        connect_seconds: how long opening it may take.
         transport_factory: opens the socket; as the library would where None.
 
     Yields:
@@ -75,7 +77,7 @@ async def broker_connection(
         address, transport_factory=transport, client_properties={"connection_name": name}
     )
     try:
-        yield await _opened(connection)
+        yield await _opened(connection, connect_seconds)
     finally:
         await _closed(connection, transport)
 
@@ -116,15 +118,15 @@ def look_at(task: asyncio.Future[Any]) -> None:
         task.exception()
 
 
-async def _opened(connection: _Connection) -> AbstractConnection:
+async def _opened(connection: _Connection, seconds: float) -> AbstractConnection:
     opening = asyncio.ensure_future(connection.connect())
     opening.add_done_callback(look_at)
     try:
-        done, _ = await asyncio.wait({opening}, timeout=CONNECT_SECONDS)
+        done, _ = await asyncio.wait({opening}, timeout=seconds)
     finally:
         opening.cancel()
     if not done:
-        raise BrokerLost(f"the broker did not answer for {CONNECT_SECONDS:g} s")
+        raise BrokerLost(f"the broker did not answer for {seconds:g} s")
     if not opening.cancelled() and (failure := opening.exception()) is not None:
         raise BrokerLost(said(failure)) from failure
     if opening.cancelled() or connection.transport is None:

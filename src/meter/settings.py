@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from meter.errors import ConfigurationError
+from meter.nodes import split_urls
 
 if TYPE_CHECKING:
     from pydantic import ValidationInfo
@@ -78,19 +79,34 @@ class Settings(BaseSettings):
     @field_validator("database_url", "read_database_url", "amqp_url")
     @classmethod
     def _is_address(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        schemes = ("amqp", "amqps") if info.field_name == "amqp_url" else ("postgresql", "postgres")
-        if url is not None and not _is_address(url.get_secret_value(), schemes):
+        if url is None:
+            return None
+        if info.field_name == "amqp_url":
+            return _broker_url(url)
+        if not _is_address(url.get_secret_value()):
             raise PydanticCustomError(
-                "address", "it must look like {scheme}://user:password@host:port/name", {"scheme": schemes[0]}
+                "address", "it must look like postgresql://user:password@host:port/name"
             )
         return url
 
 
-def _is_address(url: str, schemes: tuple[str, ...]) -> bool:
+def _broker_url(url: SecretStr) -> SecretStr:
+    try:
+        split_urls(url.get_secret_value())
+    except ConfigurationError as error:
+        raise PydanticCustomError("address", "{reason}", {"reason": str(error)}) from None
+    return url
+
+
+def _is_address(url: str) -> bool:
     scheme, separator, rest = url.partition("://")
     servers = re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
     # PostgreSQL takes several, and none at all for a socket.
-    return scheme in schemes and bool(separator) and all(map(_SERVER.fullmatch, servers.split(",")))
+    return (
+        scheme in ("postgresql", "postgres")
+        and bool(separator)
+        and all(map(_SERVER.fullmatch, servers.split(",")))
+    )
 
 
 def default_folder(variable: str, below_home: str, for_root: str) -> Path:

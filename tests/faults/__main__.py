@@ -44,7 +44,9 @@ _RESULTS = Path(__file__).resolve().parents[2] / "bench" / "faults.json"
     "--json-file", type=click.Path(dir_okay=False, path_type=Path), default=_RESULTS, show_default=True
 )
 @click.option("--logs", type=click.Path(file_okay=False, path_type=Path), help="Keeps all logs there.")
+@click.option("--cluster", is_flag=True, help="The broker has three nodes, and they are what breaks.")
 def main(
+    *,
     events: int,
     faults: int,
     seed: int | None,
@@ -53,6 +55,7 @@ def main(
     brief: bool,
     json_file: Path,
     logs: Path | None,
+    cluster: bool,
 ) -> None:
     """Break every part of meter under load, and see that nothing is lost and nothing charged twice.
 
@@ -63,7 +66,7 @@ def main(
     chosen = secrets.randbelow(1_000_000) if seed is None else seed
     console = Console()
     console.print(f"seed {chosen}", highlight=False)
-    plan = Plan(chosen, events, faults, rate, durable, brief, logs)
+    plan = Plan(chosen, events, faults, rate, durable, brief, logs, cluster)
     columns = (TextColumn("{task.description:<52}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("starting everything", total=faults)

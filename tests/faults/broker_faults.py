@@ -8,7 +8,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from meter.local.machine import LOOPBACK
-from meter.local.rabbitmq import _ELECT_LEADERS, _PROTOCOL_HEADER
+from meter.local.rabbitmq import _ELECT_LEADERS
 
 if TYPE_CHECKING:
     from tests.faults.plan import Fault
@@ -21,13 +21,13 @@ _POLL_S = 0.1
 async def application_stopped(scene: Scene, fault: Fault) -> None:
     """As ``rabbitmqctl stop_app`` and ``start_app`` do."""
     server = scene.rabbitmq
-    await server._evaluate("rabbit:stop().")
+    await server.evaluate("rabbit:stop().")
     await _deaf(server.ports["amqp"])
     with scene.readiness.away("the broker"):
         await asyncio.sleep(fault.seconds)
-    await server._evaluate("rabbit:start().")
-    await server._answers("amqp", _PROTOCOL_HEADER, server.child)
-    await server._evaluate(_ELECT_LEADERS)
+    await server.evaluate("rabbit:start().")
+    await server.answers()
+    await server.evaluate(_ELECT_LEADERS)
 
 
 async def node_killed(scene: Scene, fault: Fault) -> None:

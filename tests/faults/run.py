@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tests.faults import database_faults
+from tests.faults import cluster_faults, database_faults
 from tests.faults.accepted import read_accepted
 from tests.faults.course import Course, Recovered
 from tests.faults.draining import drain
 from tests.faults.finding import find_all
-from tests.faults.kinds import ACTS, KINDS_BY_FAMILY
+from tests.faults.kinds import FAMILIES
 from tests.faults.plan import draw
 from tests.faults.report import Report, complaints_of
 from tests.faults.scene import running_scene
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
     from pathlib import Path
 
+    from tests.faults.kinds import Act
     from tests.faults.plan import Fault
     from tests.faults.scene import Scene
 
@@ -44,6 +45,7 @@ class Plan:
         durable: how many of the services have a spool.
         brief: no fault lasts long.
         logs: the folder that what everything wrote is kept in.
+        clustered: whether the broker is a cluster, whose nodes are what breaks.
     """
 
     seed: int
@@ -53,6 +55,11 @@ class Plan:
     durable: int
     brief: bool
     logs: Path | None = None
+    clustered: bool = False
+
+    def families(self) -> dict[str, dict[str, Act]]:
+        """What can happen."""
+        return cluster_faults.FAMILIES if self.clustered else FAMILIES
 
 
 class Run:
@@ -73,7 +80,11 @@ class Run:
         """Break things under load, and judge."""
         plan = self._plan
         async with running_scene(
-            rate=plan.rate, services=SERVICES, durable=plan.durable, logs=plan.logs
+            rate=plan.rate,
+            services=SERVICES,
+            durable=plan.durable,
+            logs=plan.logs,
+            clustered=plan.clustered,
         ) as scene:
             counters = Counters(scene)
             async with beside(counters.keep()), beside(scene.readiness.keep()):
@@ -89,12 +100,15 @@ class Run:
             return await self._judged(scene, counters)
 
     async def _break_things(self, scene: Scene) -> None:
-        for group in draw(self._plan.seed, self._plan.faults, KINDS_BY_FAMILY, brief=self._plan.brief):
+        families = self._plan.families()
+        acts = {kind: act for kinds in families.values() for kind, act in kinds.items()}
+        kinds = {family: list(kinds) for family, kinds in families.items()}
+        for group in draw(self._plan.seed, self._plan.faults, kinds, brief=self._plan.brief):
             self._tell(scene, " and ".join(fault.kind for fault in group))
             try:
                 async with asyncio.TaskGroup() as tasks:
                     for fault in group:
-                        tasks.create_task(ACTS[fault.kind](scene, fault))
+                        tasks.create_task(acts[fault.kind](scene, fault))
             except ExceptionGroup as failed:
                 await self._mend(scene, group, failed)
             back, back_at, since = time.monotonic(), datetime.now(UTC), now_ms()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 from aiormq import connect
+from tests.broker_cluster import running_cluster
 from tests.faults.accepted import count_accepted, read_accepted
 from tests.faults.books import Books
 from tests.faults.kept import GRACE_S, Kept
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from uuid import UUID
 
+    from tests.broker_cluster import BrokerCluster
+
+    from meter.local.rabbitmq_files import BrokerUser
+
 _ROOT = Path(__file__).resolve().parents[2]
 WORKERS = 2
 #: What ends by itself within the grace must not be killed for being slow on a busy machine.
@@ -58,6 +63,8 @@ class Scene:
         services: by number; the ids of their events bear it.
         books: the database, looked at directly.
         readiness: told what is away from workers.
+        cluster: the nodes of the broker where there are several; ``rabbitmq`` is the first, and the only one
+            behind proxies.
     """
 
     folder: Path
@@ -71,6 +78,7 @@ class Scene:
     services: list[Kept]
     books: Books
     readiness: Readiness
+    cluster: BrokerCluster | None = None
 
     @property
     def spool(self) -> Path:
@@ -103,7 +111,7 @@ class Scene:
 
 @asynccontextmanager
 async def running_scene(
-    *, rate: float, services: int, durable: int, logs: Path | None = None
+    *, rate: float, services: int, durable: int, logs: Path | None = None, clustered: bool = False
 ) -> AsyncIterator[Scene]:
     """Set everything up, and take it down.
 
@@ -112,18 +120,15 @@ async def running_scene(
         services: how many.
         durable: how many of them have a spool; they share it, so that one adopts what another left.
         logs: the folder that what everything wrote is kept in.
+        clustered: whether the broker is a cluster.
     """
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(throwaway_folder())
         stack.callback(_keep_logs, folder, logs)
         cache_dir = load_settings().cache_dir
         postgres = PostgresServer(folder / "postgres", await postgres_bin_dir(cache_dir))
-        rabbitmq = RabbitServer(
-            folder / "rabbitmq", await find_rabbitmq(cache_dir, lambda _text, _part: None)
-        )
         stack.push_async_callback(postgres.stop)
-        stack.push_async_callback(rabbitmq.stop)
-        await asyncio.gather(postgres.start(), rabbitmq.start())
+        (rabbitmq, cluster), _ = await asyncio.gather(_broker(stack, folder, clustered), postgres.start())
         await migrate(postgres.dsn())
         books = Books(postgres)
         await books.set_up()
@@ -149,7 +154,7 @@ async def running_scene(
                     name,
                     ports[name],
                     worker_dsn.replace(f":{postgres.port}/", f":{settling.port}/"),
-                    _behind(rabbitmq.url(WORKER), rabbitmq, consuming),
+                    _behind(WORKER, rabbitmq, cluster, consuming),
                 )
                 for name in names
             ],
@@ -157,6 +162,7 @@ async def running_scene(
             services=[],
             books=books,
             readiness=Readiness(ports),
+            cluster=cluster,
         )
         scene.services.extend(
             _service(scene, number, rate / services, durable=number < durable) for number in range(services)
@@ -165,6 +171,19 @@ async def running_scene(
             stack.push_async_callback(kept.stop)
             await kept.start()
         yield scene
+
+
+async def _broker(
+    stack: AsyncExitStack, folder: Path, clustered: bool
+) -> tuple[RabbitServer, BrokerCluster | None]:
+    cache_dir = load_settings().cache_dir
+    if clustered:
+        cluster = await stack.enter_async_context(running_cluster(cache_dir, folder / "cluster"))
+        return cluster.nodes[0], cluster
+    rabbitmq = RabbitServer(folder / "rabbitmq", await find_rabbitmq(cache_dir, lambda _text, _part: None))
+    stack.push_async_callback(rabbitmq.stop)
+    await rabbitmq.start()
+    return rabbitmq, None
 
 
 def _keep_logs(folder: Path, logs: Path | None) -> None:
@@ -196,7 +215,7 @@ def _worker(folder: Path, name: str, port: int, dsn: str, url: str) -> Kept:
 
 def _service(scene: Scene, number: int, rate: float, *, durable: bool) -> Kept:
     arguments = {
-        "url": _behind(scene.rabbitmq.url(PUBLISHER), scene.rabbitmq, scene.publishing),
+        "url": _behind(PUBLISHER, scene.rabbitmq, scene.cluster, scene.publishing),
         "number": number,
         "rate": rate,
         "accepted": scene.accepted(number),
@@ -206,8 +225,10 @@ def _service(scene: Scene, number: int, rate: float, *, durable: bool) -> Kept:
     return _kept(scene.folder, f"service-{number}", ["-m", "tests.faults.service", *told], {})
 
 
-def _behind(url: str, rabbitmq: RabbitServer, proxy: TcpProxy) -> str:
-    return url.replace(f":{rabbitmq.ports['amqp']}/", f":{proxy.port}/")
+def _behind(user: BrokerUser, rabbitmq: RabbitServer, cluster: BrokerCluster | None, proxy: TcpProxy) -> str:
+    """The addresses of all nodes for a user, that of the first past a proxy."""
+    direct = rabbitmq.url(user) if cluster is None else cluster.url(user)
+    return direct.replace(f":{rabbitmq.ports['amqp']}/", f":{proxy.port}/")
 
 
 def _kept(folder: Path, name: str, arguments: list[str], settings: Mapping[str, str]) -> Kept:

@@ -11,6 +11,7 @@ from aiormq.exceptions import DeliveryError
 from pamqp.commands import Basic
 
 from meter.backoff import Backoff
+from meter.consumers.answers import answered
 from meter.consumers.topology import DEAD_EXCHANGE, USAGE_QUEUE, declare_topology
 from meter.db.outcomes import Outcome
 from meter.events import CONTENT_TYPE_EVENT, RefusalReason
@@ -177,14 +178,14 @@ class DeadLetters:
         backoff = Backoff()
         while True:
             try:
-                await self._channel.basic_publish(
+                publishing = self._channel.basic_publish(
                     letter.body,
                     exchange=DEAD_EXCHANGE,
                     routing_key=letter.reason,
                     properties=_properties(letter),
                     mandatory=True,
-                    timeout=_CONFIRM_TIMEOUT_S,
                 )
+                await answered(self._connection, publishing, _CONFIRM_TIMEOUT_S, self._note_blocked)
             except (DeliveryError, TimeoutError) as error:
                 self._note_trouble(error)
             else:
@@ -193,6 +194,11 @@ class DeadLetters:
             await asyncio.sleep(backoff.next_seconds())
             # Returned as unroutable means that the queue has gone.
             await declare_topology(self._connection)
+
+    def _note_blocked(self) -> None:
+        if self.trouble is None:
+            log.error("dead letters wait: the broker is short of memory or disk")
+        self.trouble = "dead letters wait: the broker is short of memory or disk"
 
     def _note_trouble(self, error: Exception) -> None:
         if self.trouble is None:

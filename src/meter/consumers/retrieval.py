@@ -16,12 +16,13 @@ from aiormq.exceptions import (
 )
 from pamqp.commands import Basic
 
-from meter.amqp import BrokerLost, broker_connection, said
+from meter.amqp import BrokerLost, said
 from meter.consumers.consumption import closing_reason
 from meter.consumers.dead_queue import open_dead_queue
 from meter.consumers.deliveries import PUBLISHED_AT_HEADER
 from meter.consumers.topology import DEAD_QUEUE, USAGE_EXCHANGE
 from meter.errors import MeterError
+from meter.nodes import connection_to_any
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
@@ -147,7 +148,7 @@ async def open_retrieval(url: str) -> AsyncIterator[Retrieval]:
     """Connect for as long as the context lasts.
 
     Args:
-        url: of the broker, with a password.
+        url: of the broker, with a password; of several nodes the first that answers is used.
 
     Yields:
         The connection.
@@ -157,7 +158,7 @@ async def open_retrieval(url: str) -> AsyncIterator[Retrieval]:
         BrokerRefused: its user may not do this, or a queue is missing.
     """
     try:
-        async with broker_connection(url, name="meter dead-letters") as connection:
+        async with connection_to_any(url, name="meter dead-letters") as connection:
             yield Retrieval(connection)
     except BrokerLost as error:
         raise BrokerLost(f"{error}; what is in {DEAD_QUEUE} stays there; check METER_AMQP_URL") from error

@@ -7,6 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from meter.amqp import CONNECT_SECONDS, BrokerLost, broker_connection
+from meter.consumers.answers import answered
 from meter.consumers.consumption import Consumption, closing_reason
 from meter.consumers.dead_letters import DeadLetters
 from meter.consumers.settler import Settler
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
     from meter.consumers.metrics import WorkerMetrics
     from meter.consumers.poison import Settling
     from meter.consumers.settling import DatabaseState
+    from meter.nodes import Node
     from meter.settings import Settings
 
 #: Often enough to scale by, seldom enough to cost nothing.
 _DEPTH_INTERVAL_S = 5.0
+#: A broker that is well answers in milliseconds, one that elects a leader in seconds.
+_DEPTH_TIMEOUT_S = 30.0
 
 
 class HeldForTooLong(MeterError):
@@ -106,18 +110,21 @@ class Session:
     async def _poll_depth(self) -> None:
         while True:
             for queue in (USAGE_QUEUE, DEAD_QUEUE):
-                self._metrics.show_depth(queue, await queue_depth(self._depth_channel, queue))
+                asking = queue_depth(self._depth_channel, queue, seconds=None)
+                # Blocked only where dead letters are published, which say so.
+                depth = await answered(self._connections[1], asking, _DEPTH_TIMEOUT_S, lambda: None)
+                self._metrics.show_depth(queue, depth)
             await asyncio.sleep(_DEPTH_INTERVAL_S)
 
 
 @contextlib.asynccontextmanager
 async def open_session(
-    url: str, settings: Settings, settlement: Settling, database: DatabaseState, metrics: WorkerMetrics
+    node: Node, settings: Settings, settlement: Settling, database: DatabaseState, metrics: WorkerMetrics
 ) -> AsyncIterator[Session]:
     """Connect, make sure the topology is there, and close everything in the end.
 
     Args:
-        url: of the broker, with its password.
+        node: of the broker.
         settings: bounds and sizes.
         settlement: settles batches, patiently, and suspects alone.
         database: whether it settles.
@@ -133,8 +140,15 @@ async def open_session(
     """
     tap = Tap()
     async with (
-        broker_connection(url, name="meter worker", transport_factory=TappedTransport(tap)) as delivering,
-        broker_connection(url, name="meter worker control") as control,
+        broker_connection(
+            node.url,
+            name="meter worker",
+            connect_seconds=node.connect_seconds,
+            transport_factory=TappedTransport(tap),
+        ) as delivering,
+        broker_connection(
+            node.url, name="meter worker control", connect_seconds=node.connect_seconds
+        ) as control,
     ):
         await declare_topology(control)
         letters_channel = await control.channel(publisher_confirms=True, timeout=CONNECT_SECONDS)

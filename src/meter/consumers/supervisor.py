@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from meter.consumers.poison import Settling
     from meter.consumers.session import Session
     from meter.consumers.settling import DatabaseState
+    from meter.nodes import Nodes
     from meter.settings import Settings
 
 #: A session that lasted so long, in seconds, was a good one: the next attempt follows at once. As long as the
@@ -37,7 +38,7 @@ class Supervisor:
 
     def __init__(
         self,
-        url: str,
+        nodes: Nodes,
         settings: Settings,
         settlement: Settling,
         database: DatabaseState,
@@ -46,19 +47,21 @@ class Supervisor:
         """Prepare; nothing is connected yet.
 
         Args:
-            url: of the broker, with its password.
+            nodes: of the broker.
             settings: bounds and sizes.
             settlement: settles batches, patiently, and suspects alone; it outlives sessions.
             database: whether it settles; while it does not, nothing new is consumed.
             metrics: of the worker.
         """
-        self._url = url
+        self._nodes = nodes
         self._settings = settings
         self._settlement = settlement
         self._database = database
         self._metrics = metrics
         self._session: Session | None = None
         self._trouble: str | None = "not connected to the broker yet"
+        #: What was logged since usage was consumed last: each node may fail in its own way, again and again.
+        self._said: set[str] = set()
         metrics.watch_holdings(
             lambda: self._session.settler.held_events if self._session else 0,
             lambda: self._session.consumption.allowance.held_bytes if self._session else 0,
@@ -88,19 +91,25 @@ class Supervisor:
                 self._lost(error)
             if loop.time() - began > _STEADY_S:
                 backoff.reset()
+                self._nodes.reached()
+            self._nodes.failed()
             if not stop.is_set():
+                # Another node may be well: it is only spared that everyone comes in one moment.
+                waits = backoff if self._nodes.all_failed else Backoff()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), backoff.next_seconds())
+                    await asyncio.wait_for(stop.wait(), waits.next_seconds())
 
     async def _one_session(self, stop: asyncio.Event) -> None:
+        node = self._nodes.next()
         async with open_session(
-            self._url, self._settings, self._settlement, self._database, self._metrics
+            node, self._settings, self._settlement, self._database, self._metrics
         ) as session:
             self._session = session
             try:
                 await session.start()
                 self._trouble = None
-                log.info("consuming", queue=USAGE_QUEUE)
+                self._said.clear()
+                log.info("consuming", queue=USAGE_QUEUE, broker=node.place)
                 await session.run(stop)
                 self._trouble = "stopped"
             finally:
@@ -115,7 +124,8 @@ class Supervisor:
         trouble = f"not consuming: {type(cause).__name__}: {first_line(cause)}"
         if self._trouble is None:
             self._metrics.reconnects.inc()
-        if trouble != self._trouble:
+        if trouble not in self._said:
+            self._said.add(trouble)
             expected = isinstance(cause, _EXPECTED)
             log.warning(
                 "not consuming, connecting anew",

@@ -70,17 +70,18 @@ async def declare_topology(connection: AbstractConnection) -> None:
             raise ConfigurationError(_may_not("binding of a queue")) from error
 
 
-async def queue_depth(channel: AbstractChannel, queue: str) -> int:
+async def queue_depth(channel: AbstractChannel, queue: str, *, seconds: float | None = _TIMEOUT_S) -> int:
     """Ask how many messages are ready in a queue.
 
     Args:
         channel: an open channel; the broker closes it where the queue does not exist.
         queue: the queue's name.
+        seconds: how long it may take; as long as it takes where None.
 
     Raises:
         ChannelNotFoundEntity: there is no such queue.
     """
-    answer = await channel.queue_declare(queue, passive=True, timeout=_TIMEOUT_S)
+    answer = await channel.queue_declare(queue, passive=True, timeout=seconds)
     return answer.message_count or 0
 
 

@@ -23,6 +23,7 @@ from meter.db.pool import open_pool
 from meter.db.settlement import Settlement
 from meter.db.suspects import Suspects
 from meter.errors import ConfigurationError
+from meter.nodes import Nodes
 from meter.operations import operations_app, serving
 from meter.telemetry import first_line, get_logger, process_registry
 
@@ -65,7 +66,7 @@ async def run_worker(settings: Settings, *, stop: asyncio.Event | None = None) -
     """
     gc.set_threshold(_CYCLE_SEARCH_OBJECTS)
     dsn = _required(settings.database_url, "METER_DATABASE_URL")
-    url = _required(settings.amqp_url, "METER_AMQP_URL")
+    nodes = Nodes(_required(settings.amqp_url, "METER_AMQP_URL"))
     registry = process_registry("worker")
     database = DatabaseState()
     async with contextlib.AsyncExitStack() as stack:
@@ -77,7 +78,7 @@ async def run_worker(settings: Settings, *, stop: asyncio.Event | None = None) -
         metrics = WorkerMetrics(registry)
         patient = PatientSettlement(settlement, database)
         cautious = CautiousSettlement(patient, Suspects(pool), database)
-        supervisor = Supervisor(url, settings, cautious, database, metrics)
+        supervisor = Supervisor(nodes, settings, cautious, database, metrics)
         app = operations_app(_checks(pool, database, supervisor), registry)
         port = await stack.enter_async_context(serving(app, settings.worker_host, settings.worker_port))
         log.info("worker started", host=settings.worker_host, port=port)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import secrets
 import time
 from typing import TYPE_CHECKING
@@ -16,18 +15,19 @@ from meter.local.account import make_open_folder, make_private_folder, write_pri
 from meter.local.child import Child, Command, ServerNotStarted
 from meter.local.machine import LOOPBACK, PortBook
 from meter.local.programs import run_program
+from meter.local.rabbitmq_environment import node_environment
 from meter.local.rabbitmq_files import PLUGINS, USERS, VHOST, definitions_file, plugins_file, settings_file
 from meter.local.rabbitmq_home import make_slim_home
+from meter.local.rabbitmq_member import ALONE, Acquaintances
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from meter.local.rabbitmq_files import BrokerUser
+    from meter.local.rabbitmq_member import Member
     from meter.local.rabbitmq_source import RabbitBinaries
 
-#: The name is only known to the port mapper of this node, so every node may have the same.
-_NODE_NAME = "meter@localhost"
 _MANAGEMENT_PLUGIN = "rabbitmq_management"
 #: Recovering queues after a crash can take a while.
 _READY_SECONDS = 120.0
@@ -46,7 +46,14 @@ _PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 class RabbitServer:
     """A RabbitMQ node of meter's own, with its own port mapper, cookie, plugins and users."""
 
-    def __init__(self, folder: Path, binaries: RabbitBinaries, *, management: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        binaries: RabbitBinaries,
+        *,
+        management: bool = False,
+        member: Member | None = None,
+    ) -> None:
         """Name the node; nothing is started yet.
 
         Args:
@@ -54,11 +61,15 @@ class RabbitServer:
                 through its parents.
             binaries: what to run.
             management: also offer RabbitMQ's HTTP interface, on a loopback port.
+            member: what it is in a cluster; it is alone where None.
         """
         self.folder = folder
         self.ports: dict[str, int] = {}
         self._binaries = binaries
         self._management = management
+        self._member = member
+        self._name = ALONE if member is None else member.name
+        self._acquaintances = Acquaintances()
         self._node_folder = folder / "node"
         self._epmd: Child | None = None
         self._node: Child | None = None
@@ -80,6 +91,8 @@ class RabbitServer:
 
     def passwords(self) -> dict[str, str]:
         """The users' passwords, made at the first start at which there is such a user."""
+        if self._member is not None:
+            return dict(self._member.passwords)
         file = self.folder / "passwords.json"
         found: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
         new = {user.name: secrets.token_urlsafe(24) for user in USERS if user.name not in found}
@@ -87,6 +100,14 @@ class RabbitServer:
             found |= new
             write_private(file, json.dumps(found))
         return found
+
+    def assign_ports(self) -> Mapping[str, int]:
+        """Choose the loopback ports of the node, once; returns them by what they are for."""
+        if not self.ports:
+            make_open_folder(self.folder)
+            names = ["amqp", "prometheus", "dist", "epmd", *(["management"] if self._management else [])]
+            self.ports = PortBook(self.folder / "ports.json").assign(names)
+        return self.ports
 
     async def start(self) -> None:
         """Start the node and wait until it speaks AMQP.
@@ -120,9 +141,12 @@ class RabbitServer:
         try:
             await self._epmd.start()
             await self._answers("epmd", b"\x00\x01n", self._epmd)
+            if self._member is not None:
+                await self._acquaintances.introduce(self._member.neighbours, self.ports["epmd"])
             await self._node.start()
-            await self._answers("amqp", _PROTOCOL_HEADER, self._node)
-            await self._evaluate(_ELECT_LEADERS)
+            await self.answers()
+            if self._member is None:
+                await self.evaluate(_ELECT_LEADERS)
         except BaseException:
             await self.stop()
             raise
@@ -138,24 +162,35 @@ class RabbitServer:
 
     async def stop(self) -> None:
         """Stop the node and its port mapper and wait until both have ended."""
-        await self._evaluate(_DETACH_STATISTICS)
+        await self.evaluate(_DETACH_STATISTICS)
+        self._acquaintances.forget()
         for child in (self._node, self._epmd):
             if child is not None:
                 await child.stop()
 
-    async def _evaluate(self, expression: str) -> None:
-        """Evaluate an Erlang expression in the node; one that fails is a small loss and changes nothing."""
+    async def evaluate(self, expression: str) -> str:
+        """Evaluate an Erlang expression in the node.
+
+        Args:
+            expression: ends with a full stop.
+
+        Returns:
+            What it came to, as Erlang writes it; nothing where it failed, which is a small loss and changes
+            nothing, or where the node does not run.
+        """
         if self._node is None or not self._node.running:
-            return
+            return ""
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(_EVALUATE_SECONDS):
-                await run_program(
+                ended = await run_program(
                     self._binaries.epmd.with_name("erl_call"),
-                    *("-sname", _NODE_NAME, "-e"),
+                    *("-sname", self._name, "-e"),
                     environment=self._environment(),
                     demote=True,
                     said=f"{expression}\n",
                 )
+                return "\n".join(ended.lines)
+        return ""
 
     def _write_files(self) -> Path:
         if any(letter.isspace() for letter in f"{self.folder}{self._binaries.server}"):
@@ -166,57 +201,30 @@ class RabbitServer:
         make_open_folder(self.folder)
         make_private_folder(self._node_folder)
         plugins = [*PLUGINS, _MANAGEMENT_PLUGIN] if self._management else [*PLUGINS]
-        names = ["amqp", "prometheus", "dist", "epmd", *(["management"] if self._management else [])]
-        if not self.ports:
-            self.ports = PortBook(self.folder / "ports.json").assign(names)
+        self.assign_ports()
         definitions = self._node_folder / "definitions.json"
         write_private(definitions, definitions_file(self.passwords()), for_server=True)
-        settings = settings_file(self.ports, str(definitions))
+        clustered = [] if self._member is None else self._member.settings()
+        settings = settings_file(self.ports, str(definitions), clustered)
         write_private(self._node_folder / "rabbitmq.conf", settings, for_server=True)
         write_private(self._node_folder / "enabled_plugins", plugins_file(plugins), for_server=True)
         cookie = self._node_folder / ".erlang.cookie"
         if not cookie.exists():
-            write_private(cookie, secrets.token_hex(20), for_server=True)
+            secret = secrets.token_hex(20) if self._member is None else self._member.cookie
+            write_private(cookie, secret, for_server=True)
             cookie.chmod(0o400)
         return make_slim_home(self._binaries.server, plugins, self.folder / "home")
 
     def _environment(self) -> Mapping[str, str]:
-        folder = self._node_folder
-        # What the machine's own RabbitMQ or Erlang is told must not reach this node.
-        kept = {
-            name: text
-            for name, text in os.environ.items()
-            if not name.startswith(("RABBITMQ_", "ERL_", "NOTIFY_SOCKET"))
-        }
-        return (
-            kept
-            | dict(self._binaries.environment)
-            | {
-                "HOME": str(folder),
-                "LC_ALL": "C.UTF-8",
-                # Makes the script become the node, so that the signal to stop reaches it.
-                "RUNNING_UNDER_SYSTEMD": "true",
-                "RABBITMQ_NODENAME": _NODE_NAME,
-                "RABBITMQ_CONF_ENV_FILE": str(folder / "no-environment-file"),
-                "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
-                "RABBITMQ_CONFIG_FILES": str(folder / "no-more-files"),
-                "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "no-advanced.config"),
-                "RABBITMQ_GENERATED_CONFIG_DIR": str(folder / "generated"),
-                "RABBITMQ_SCHEMA_DIR": str(folder / "schema"),
-                "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
-                "RABBITMQ_MNESIA_BASE": str(folder / "state"),
-                "RABBITMQ_LOG_BASE": str(folder / "log"),
-                "RABBITMQ_LOGS": "-",
-                "RABBITMQ_PID_FILE": str(folder / "pid"),
-                "RABBITMQ_DIST_PORT": str(self.ports["dist"]),
-                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
-                # Unbound: a node pinned to cores gets in the way of the database on a small machine.
-                "RABBITMQ_SCHEDULER_BIND_TYPE": "u",
-                "ERL_EPMD_PORT": str(self.ports["epmd"]),
-                "ERL_EPMD_ADDRESS": LOOPBACK,
-                "ERL_CRASH_DUMP_BYTES": "0",
-            }
-        )
+        return node_environment(self._node_folder, self._name, self.ports, self._binaries.environment)
+
+    async def answers(self) -> None:
+        """Wait until the running node speaks AMQP.
+
+        Raises:
+            ServerNotStarted: it ended or did not answer in time; the message ends with its own words.
+        """
+        await self._answers("amqp", _PROTOCOL_HEADER, self.child)
 
     async def _answers(self, port: str, greeting: bytes, child: Child) -> None:
         """Wait until something answers a greeting on a port."""

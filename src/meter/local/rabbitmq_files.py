@@ -55,12 +55,13 @@ USERS = (OPERATOR, PUBLISHER, WORKER, REPLAYER)
 PLUGINS = ("rabbitmq_prometheus", "rabbitmq_consistent_hash_exchange")
 
 
-def settings_file(ports: Mapping[str, int], definitions: str) -> str:
+def settings_file(ports: Mapping[str, int], definitions: str, clustered: Sequence[str] = ()) -> str:
     """Write ``rabbitmq.conf``.
 
     Args:
         ports: loopback ports named ``amqp`` and ``prometheus``; ``management`` where that plugin is enabled.
         definitions: the path of the definitions file.
+        clustered: further lines, of a node in a cluster.
 
     Returns:
         The text; every listener is on loopback.
@@ -77,7 +78,7 @@ def settings_file(ports: Mapping[str, int], definitions: str) -> str:
     ]
     if "management" in ports:
         lines += [f"management.tcp.ip = {LOOPBACK}", f"management.tcp.port = {ports['management']}"]
-    return "\n".join(lines) + "\n"
+    return "\n".join((*lines, *clustered)) + "\n"
 
 
 def plugins_file(plugins: Sequence[str]) -> str:

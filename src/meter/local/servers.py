@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-import aiormq
 import asyncpg
 from aiormq.exceptions import AMQPError
 
+from meter.amqp import BrokerLost
 from meter.consumers.topology import declare_topology
 from meter.db.migrate import migrate
 from meter.local.addresses import BrokerAddresses, DatabaseAddresses
@@ -22,6 +22,7 @@ from meter.local.rabbitmq import RabbitServer
 from meter.local.rabbitmq_files import OPERATOR, PUBLISHER, REPLAYER, WORKER
 from meter.local.rabbitmq_source import find_rabbitmq
 from meter.local.supervisor import Part
+from meter.nodes import connection_to_any
 from meter.telemetry import first_line
 
 if TYPE_CHECKING:
@@ -129,14 +130,18 @@ def _named(variable: str) -> Iterator[None]:
     """Say which setting leads to a server that cannot be used; the address itself holds a password."""
     try:
         yield
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, AMQPError) as error:
+    except (
+        OSError,
+        TimeoutError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        AMQPError,
+        BrokerLost,
+    ) as error:
         raise ServerNotStarted(f"the server of {variable} cannot be used: {first_line(error)}") from error
 
 
 async def _declare(url: str) -> None:
     """Declare exchange and queues as the operator, so that the worker need not be allowed to."""
-    connection = await aiormq.connect(url)
-    try:
+    async with connection_to_any(url, name="meter up") as connection:
         await declare_topology(connection)
-    finally:
-        await connection.close()

@@ -6,18 +6,17 @@ import asyncio
 import time
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import aiormq
 import aiormq.abc
 
 from meter.amqp import CONNECT_SECONDS, BrokerLost, broker_connection, look_at, said
-from meter.errors import ConfigurationError
 from meter.events import CONTENT_TYPE_BATCH, encode_batch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from meter.nodes import Node
     from meter.publisher.outbox import Message
 
 EXCHANGE = "meter.usage"
@@ -25,28 +24,6 @@ EXCHANGE = "meter.usage"
 #: milliseconds, one that elects a leader seconds; a needless reconnect costs only duplicates.
 CONFIRM_SECONDS = 30.0
 _PERSISTENT = 2
-
-
-def checked_url(url: str) -> str:
-    """Return ``url`` if it is an AMQP address.
-
-    Raises:
-        ConfigurationError: it is not; the message does not repeat it, because it may hold a password.
-    """
-    with suppress(ValueError):
-        parts = urlsplit(url)
-        if parts.scheme in ("amqp", "amqps") and parts.hostname and (parts.port or 1) > 0:
-            return url
-    raise ConfigurationError(
-        "the broker's address must look like amqp://user:password@host:5672/vhost (or amqps://…)"
-    )
-
-
-def place_of(url: str) -> str:
-    """Where the broker is, without who we are: fit for logs."""
-    parts = urlsplit(url)
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
 
 
 class Link:
@@ -127,18 +104,20 @@ class Link:
 
 
 @asynccontextmanager
-async def connected(url: str, *, name: str, confirm_seconds: float = CONFIRM_SECONDS) -> AsyncIterator[Link]:
+async def connected(
+    node: Node, *, name: str, confirm_seconds: float = CONFIRM_SECONDS
+) -> AsyncIterator[Link]:
     """Open a connection for as long as the context lasts.
 
     Args:
-        url: ``amqp://`` or ``amqps://``; aiormq's parameters (``heartbeat``, ``cafile``, …) in its query.
+        node: where; aiormq's parameters (``heartbeat``, ``cafile``, …) in the query of its address.
         name: what the broker's operators see as the connection's name.
         confirm_seconds: how long a confirm may take before the connection counts as lost.
 
     Raises:
         BrokerLost: it could not be opened.
     """
-    async with broker_connection(url, name=name) as connection:
+    async with broker_connection(node.url, name=name, connect_seconds=node.connect_seconds) as connection:
         yield Link(connection, await _confirming_channel(connection), confirm_seconds)
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from uuid_utils import uuid7
 
 from meter.errors import ConfigurationError
+from meter.nodes import Nodes, Urls
 from meter.publisher.encoding import Amount, KeySource, OutgoingEvent, UsageFields, encode, judge
 from meter.publisher.lifetime import watch_over
-from meter.publisher.link import CONFIRM_SECONDS, checked_url, place_of
+from meter.publisher.link import CONFIRM_SECONDS
 from meter.publisher.outbox import Counters, Outbox, Refused
 from meter.publisher.sender import Sender
 from meter.publisher.spool_settings import SPOOL_MAX_BYTES, FsyncPolicy, SpoolSettings
@@ -37,7 +38,7 @@ class Recorder:
 
     def __init__(  # noqa: PLR0913 - settings, by name
         self,
-        url: str,
+        url: Urls,
         *,
         source: str,
         name: str | None = None,
@@ -51,7 +52,9 @@ class Recorder:
         """Prepare a publisher; nothing is connected yet.
 
         Args:
-            url: the broker, ``amqp://`` or ``amqps://``.
+            url: the broker, ``amqp://`` or ``amqps://``; several nodes of a cluster separated by commas, each
+                tried when another fails. Or a function that returns it, called for every connection: for a
+                password that is changed while the service runs.
             source: who publishes, 1 to 128 characters; part of the identity of events with ids of your own.
             name: how operators see the connection at the broker; ``meter publisher <source>`` by default.
             max_events: how many unconfirmed events are kept before ``record`` refuses.
@@ -71,7 +74,7 @@ class Recorder:
             raise ConfigurationError("the publisher's source must have 1 to 128 characters")
         if min(max_events, max_bytes) < 1 or confirm_seconds <= 0:
             raise ConfigurationError("the publisher's bounds must be positive")
-        self._url = checked_url(url)
+        self._nodes = Nodes(url)
         self._source = source
         self._name = name or f"meter publisher {source}"
         self._confirm_seconds = confirm_seconds
@@ -206,7 +209,7 @@ class Recorder:
         return self._outbox.has_room
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._source!r} to {place_of(self._url)}>"
+        return f"<{type(self).__name__} of {self._source!r} to {self._nodes.place}>"
 
     def begin_in_child(self) -> None:
         """Called in a child that the process forked; nothing to call by hand."""
@@ -235,7 +238,9 @@ class Recorder:
         """Told that the first event was accepted while nothing sends yet."""
 
     def _new_sender(self) -> Sender:
-        return Sender(self._outbox, url=self._url, name=self._name, confirm_seconds=self._confirm_seconds)
+        # A forked child begins elsewhere than its parent.
+        self._nodes.begin()
+        return Sender(self._outbox, nodes=self._nodes, name=self._name, confirm_seconds=self._confirm_seconds)
 
     def _complain(self, refused: Refused) -> None:
         if not self._refusal.lets_pass():
@@ -252,7 +257,7 @@ class Recorder:
             "and the buffer holds no more; dropped so far: %d",
             counters.buffered,
             counters.buffered_bytes,
-            place_of(self._url),
+            self._nodes.place,
             counters.dropped,
         )
 
@@ -261,7 +266,7 @@ class Recorder:
         self._outbox.end()
         if not left or ended:
             return
-        place = place_of(self._url)
+        place = self._nodes.place
         if self._spool is None:
             log.error("the publisher closed with %d usage events that %s never confirmed", left, place)
         else:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import aiormq
 
 from meter.backoff import Backoff
-from meter.publisher.link import Link, connected, place_of
+from meter.publisher.link import Link, connected
 from meter.publisher.outbox import Message, Outbox
 from meter.publisher.throttle import Throttle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from meter.nodes import Nodes
     from meter.publisher.spool import SpoolOutbox
 
 log = logging.getLogger("meter.publisher")
@@ -31,9 +32,12 @@ WINDOW_MESSAGES = 16
 class Sender:
     """Owns the connection and its rebuilding; lives in one event loop."""
 
-    def __init__(self, outbox: Outbox | SpoolOutbox, *, url: str, name: str, confirm_seconds: float) -> None:
+    def __init__(
+        self, outbox: Outbox | SpoolOutbox, *, nodes: Nodes, name: str, confirm_seconds: float
+    ) -> None:
         self._outbox = outbox
-        self._url = url
+        self._nodes = nodes
+        self._place = nodes.place
         self._name = name
         self._confirm_seconds = confirm_seconds
         self._loop = asyncio.get_running_loop()
@@ -49,16 +53,17 @@ class Sender:
         """Send until cancelled; every failure of the broker is survived."""
         while True:
             try:
-                async with connected(
-                    self._url, name=self._name, confirm_seconds=self._confirm_seconds
-                ) as link:
-                    log.info("publishing usage events to %s", place_of(self._url))
+                node = self._nodes.next()
+                self._place = node.place
+                async with connected(node, name=self._name, confirm_seconds=self._confirm_seconds) as link:
+                    log.info("publishing usage events to %s", self._place)
                     await self._send_over(link)
             except Exception as failure:  # noqa: BLE001 - whatever broke, the only answer is a new connection
-                self._complain(
-                    "lost the broker at %s, events are kept: %s", place_of(self._url), _first_of(failure)
-                )
-            await asyncio.sleep(self._reconnecting.next_seconds())
+                self._complain("lost the broker at %s, events are kept: %s", self._place, _first_of(failure))
+            self._nodes.failed()
+            # Another node may be well: it is only spared that everyone comes in one moment.
+            waits = self._reconnecting if self._nodes.all_failed else Backoff()
+            await asyncio.sleep(waits.next_seconds())
 
     async def flush(self, timeout: float | None) -> int:  # noqa: ASYNC109 - it answers at the deadline, not raises
         """Wait until everything accepted so far is confirmed; returns how many events are not."""
@@ -86,6 +91,7 @@ class Sender:
                 raise
             self._outbox.confirm(message)
             self._reconnecting.reset()
+            self._nodes.reached()
             self._progress.set()
             self._progress = asyncio.Event()
 
@@ -97,7 +103,7 @@ class Sender:
             except aiormq.DeliveryError as refusal:
                 returned = isinstance(refusal, aiormq.PublishError)
                 why = "has no queue for usage events" if returned else "refused usage events"
-                self._complain("the broker at %s %s, they are kept and sent again", place_of(self._url), why)
+                self._complain("the broker at %s %s, they are kept and sent again", self._place, why)
                 self._outbox.note_retry(message, returned=returned)
             await asyncio.sleep(backoff.next_seconds())
 

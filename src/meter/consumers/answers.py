@@ -1,0 +1,73 @@
+"""Waiting for the broker to answer, which one that is short of memory or disk does not for as long as it is.
+
+It says so to who publishes, and reads nothing more from that connection. A new one would only be blocked as
+well, so it is waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+from meter.amqp import BrokerLost, look_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from aiormq.abc import AbstractConnection
+
+T = TypeVar("T")
+
+#: So often it is looked whether the broker has blocked the connection, in seconds.
+_LOOK_S = 1.0
+
+
+async def answered(
+    connection: AbstractConnection,
+    asking: Coroutine[object, object, T],
+    seconds: float,
+    blocked: Callable[[], object],
+) -> T:
+    """Wait for an answer of the broker; the time in which it is short does not count.
+
+    Args:
+        connection: over which it is asked.
+        asking: what asks.
+        seconds: how long a broker that is not short may take.
+        blocked: called when it is found to be short, again and again while it is.
+
+    Returns:
+        The answer.
+
+    Raises:
+        TimeoutError: there was none in time.
+        BrokerLost: the channel was closed.
+        AMQPError: what the broker said instead.
+    """
+    asked = asyncio.ensure_future(asking)
+    asked.add_done_callback(look_at)
+    left = seconds
+    try:
+        while not (await asyncio.wait({asked}, timeout=min(_LOOK_S, left)))[0]:
+            if await _is_blocked(connection):
+                blocked()
+                continue
+            left -= _LOOK_S
+            if left <= 0:
+                raise TimeoutError
+    finally:
+        asked.cancel()
+    # The library cancels what is pending on a channel that was closed; to a task group that would look like
+    # an end as any other.
+    if asked.cancelled():
+        raise BrokerLost("the channel was closed")
+    return asked.result()
+
+
+async def _is_blocked(connection: AbstractConnection) -> bool:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0):
+            await connection.ready()
+        return False
+    return True
