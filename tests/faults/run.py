@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tests.faults import cluster_faults, database_faults
+from tests.faults import cluster_faults, database_faults, standby_faults
 from tests.faults.accepted import read_accepted
 from tests.faults.course import Course, Recovered
 from tests.faults.draining import drain
@@ -46,6 +46,7 @@ class Plan:
         brief: no fault lasts long.
         logs: the folder that what everything wrote is kept in.
         clustered: whether the broker is a cluster, whose nodes are what breaks.
+        with_standby: whether the database has a standby, and failing over is what happens.
     """
 
     seed: int
@@ -56,9 +57,12 @@ class Plan:
     brief: bool
     logs: Path | None = None
     clustered: bool = False
+    with_standby: bool = False
 
     def families(self) -> dict[str, dict[str, Act]]:
         """What can happen."""
+        if self.with_standby:
+            return standby_faults.FAMILIES
         return cluster_faults.FAMILIES if self.clustered else FAMILIES
 
 
@@ -85,6 +89,7 @@ class Run:
             durable=plan.durable,
             logs=plan.logs,
             clustered=plan.clustered,
+            with_standby=plan.with_standby,
         ) as scene:
             counters = Counters(scene)
             async with beside(counters.keep()), beside(scene.readiness.keep()):

@@ -128,7 +128,7 @@ async def test_a_lock_held_for_longer_than_a_statement_may_take_costs_no_event(
 
 
 async def _be_patient(server: RabbitServer, *, timeout_ms: int, look_ms: int) -> None:
-    await server._evaluate(
+    await server.evaluate(
         f"application:set_env(rabbit, consumer_timeout, {timeout_ms}),"
         f" application:set_env(rabbit, channel_tick_interval, {look_ms})."
     )

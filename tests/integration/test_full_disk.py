@@ -41,6 +41,6 @@ async def test_a_full_disk_of_the_database_costs_no_event(broker: Broker, servic
                 await worker.says("the database settles again")
                 await until(worker.is_ready, bool)
                 assert time.monotonic() - began < 10
-                assert sum(line["event"].startswith("the database") for line in worker.lines) == 2
+                assert sum(str(line["event"]).startswith("the database") for line in worker.lines) == 2
                 assert await worker.stop() < 10
         assert await services.ready("meter.dead") == 0
