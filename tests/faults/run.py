@@ -15,6 +15,7 @@ from tests.faults.course import Course, Recovered
 from tests.faults.draining import drain
 from tests.faults.finding import find_all
 from tests.faults.kinds import FAMILIES
+from tests.faults.lasting_faults import with_lasting
 from tests.faults.plan import draw
 from tests.faults.report import Report, complaints_of
 from tests.faults.scene import running_scene
@@ -63,7 +64,9 @@ class Plan:
         """What can happen."""
         if self.with_standby:
             return standby_faults.FAMILIES
-        return cluster_faults.FAMILIES if self.clustered else FAMILIES
+        if self.clustered:
+            return cluster_faults.FAMILIES
+        return FAMILIES if self.brief else with_lasting(FAMILIES)
 
 
 class Run:

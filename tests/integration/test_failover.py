@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -26,11 +27,19 @@ if TYPE_CHECKING:
 
     from tests.private_servers import Broker
 
+_KEY = "0190b6a4-0000-7000-8000-000000000000"
 _COUNT = "select count(*) from credit_usage_attribution"
 #: Commits that wait for the standby; of the clockwork's there are some, too, but none with events of ours.
 _WAITING = (
     "select count(*) from pg_stat_activity where application_name = 'meter worker'"
     " and wait_event = 'SyncRep' and query ~ 'settle_usage'"
+)
+_VOIDS_WAITING = (
+    "select count(*) from pg_stat_activity where wait_event = 'SyncRep' and query ~ 'settle_voids'"
+)
+#: A void that writes nothing; what it is answered may be known to this server only.
+_NOTHING_NEW = json.dumps(
+    [{"org_id": "nobody", "event_key": _KEY, "target_key": _KEY, "source": "tests", "metadata": {}}]
 )
 _END_WAITING = _WAITING.replace("count(*)", "pg_terminate_backend(pid)")
 
@@ -95,7 +104,11 @@ async def test_what_no_standby_has_is_not_acknowledged_even_when_it_is_there_alr
             await until(lambda: books.connection.fetchval(_WAITING), bool)
             await worker.kill()
         await until(lambda: services.ready("meter.usage"), lambda ready: ready == 1)
-        await pair.standby.start()
+        async with ledger(pair.primary.dsn()) as other:
+            voided = asyncio.create_task(other.connection.execute("select settle_voids($1)", _NOTHING_NEW))
+            await until(lambda: books.connection.fetchval(_VOIDS_WAITING), lambda waiting: waiting == 1)
+            await pair.standby.start()
+            await voided
         async with running_worker(pair.dsn(), broker.worker_url) as worker:
             await until(
                 lambda: worker.metric('meter_events_total{outcome="duplicate"}'), lambda known: known == 10

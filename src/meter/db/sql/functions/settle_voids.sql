@@ -39,7 +39,7 @@ begin
             null; -- Others have settled one of them meanwhile: now it is known.
         end;
     end loop;
-    if recorded = '{}' then
+    if coalesce(cardinality(recorded), 0) = 0 then
         perform wait_for_standbys();
     end if;
     perform lock_pools(array(
