@@ -57,9 +57,13 @@ class Pair:
         await _copy(self.primary, self.standby)
         await self.standby.start()
         await _waits_for(self.primary, "*")
-        await until(lambda: fetch(self.primary, _SYNCHRONOUS), lambda standbys: standbys == 1)
+        await until(self.is_followed, bool)
         # What was committed before is there once something committed now is.
         await execute(self.primary, "select pg_logical_emit_message(true, 'followed', '')")
+
+    async def is_followed(self) -> bool:
+        """Whether a standby has everything that is committed."""
+        return await fetch(self.primary, _SYNCHRONOUS) == 1
 
     async def end_primary(self, how: signal.Signals) -> None:
         """The primary ends without a farewell.

@@ -44,20 +44,29 @@ _NOTHING_NEW = json.dumps(
 _END_WAITING = _WAITING.replace("count(*)", "pg_terminate_backend(pid)")
 
 
-@pytest.fixture
-async def pair() -> AsyncIterator[Pair]:
-    """A migrated primary with a standby that every commit waits for."""
+@pytest.fixture(scope="module")
+async def servers() -> AsyncIterator[Pair]:
+    """A migrated primary with a standby that every commit waits for, before the first failover."""
     with throwaway_folder() as folder:
         primary = PostgresServer(folder / "first", await postgres_bin_dir(load_settings().cache_dir))
         await primary.start()
         try:
             await migrate(primary.dsn())
             async with ledger(primary.dsn()) as books:
-                await books.add_organization()
+                await books.add_organization("acme")
+                await books.add_organization("globex")
             async with standby_of(primary, folder / "second") as servers:
                 yield servers
         finally:
             await primary.stop()
+
+
+@pytest.fixture
+async def pair(servers: Pair) -> Pair:
+    """The servers, whichever is the primary by now, with a standby again; the ledger is not empty."""
+    if not await servers.is_followed():
+        await servers.follow()
+    return servers
 
 
 async def test_a_failover_under_load_costs_no_event_and_the_former_primary_is_not_written_to(
@@ -66,9 +75,10 @@ async def test_a_failover_under_load_costs_no_event_and_the_former_primary_is_no
     dsn = pair.dsn((await make_logins(pair.primary.dsn()))["meter_worker"])
     async with running_worker(dsn, broker.worker_url) as worker:
         await worker.says("consuming")
-        load = asyncio.create_task(_load(services))
         async with ledger(pair.primary.dsn()) as books:
-            await until(books.outcomes, lambda outcomes: outcomes.get("charged", 0) >= 2_000)
+            before = (await books.outcomes()).get("charged", 0)
+            load = asyncio.create_task(_load(services))
+            await until(books.outcomes, lambda outcomes: outcomes.get("charged", 0) >= before + 2_000)
             await pair.end_primary(signal.SIGKILL)
         await worker.says("the database does not settle, trying again")
         assert not await worker.is_ready()
@@ -78,7 +88,7 @@ async def test_a_failover_under_load_costs_no_event_and_the_former_primary_is_no
         assert time.monotonic() - promoted < 10
         await load
         async with ledger(pair.primary.dsn()) as books:
-            assert await books.settled(20_000) == {"charged": 20_000}
+            assert await books.settled(before + 20_000) == {"charged": before + 20_000}
             await _former_primary_is_not_written_to(pair, worker, services, books)
         async with asyncpg.create_pool(pair.primary.dsn(), min_size=1, max_size=1) as pool:
             assert await Reconciliation(pool).differences() == []
@@ -93,14 +103,15 @@ async def test_what_no_standby_has_is_not_acknowledged_even_when_it_is_there_alr
 ) -> None:
     async with ledger(pair.primary.dsn()) as books:
         async with running_worker(pair.dsn(), broker.worker_url) as worker:
-            await services.publish_batch(body("acme", number) for number in range(10))
-            await books.settled(10)
+            before = sum((await books.outcomes()).values())
+            await services.publish_batch(body("globex", number) for number in range(10))
+            await books.settled(before + 10)
             await pair.standby.stop()
-            await services.publish_batch(body("acme", 100 + number) for number in range(10))
+            await services.publish_batch(body("globex", 100 + number) for number in range(10))
             await until(lambda: books.connection.fetchval(_WAITING), bool)
             # Whoever ends a commit that waits makes visible what only this server has.
             await books.connection.execute(_END_WAITING)
-            await books.settled(20)
+            await books.settled(before + 20)
             await until(lambda: books.connection.fetchval(_WAITING), bool)
             await worker.kill()
         await until(lambda: services.ready("meter.usage"), lambda ready: ready == 1)
@@ -115,7 +126,7 @@ async def test_what_no_standby_has_is_not_acknowledged_even_when_it_is_there_alr
             )
             assert await worker.stop() < 10
         assert await services.ready("meter.usage") == 0
-        assert await books.settled(20) == {"charged": 20}
+        assert await books.settled(before + 20) == {"charged": before + 20}
 
 
 async def _load(services: UsageSide) -> None:
@@ -128,12 +139,13 @@ async def _former_primary_is_not_written_to(
 ) -> None:
     """It is back as a second primary, named first."""
     await pair.bring_back_former()
+    settled = (await books.outcomes())["charged"]
     before = await fetch(pair.standby, _COUNT)
     # Who comes again could choose it now.
     await books.connection.execute(
         "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'meter worker'"
     )
     await services.publish_batch(body("acme", 100_000 + number) for number in range(500))
-    assert await books.settled(20_500) == {"charged": 20_500}
+    assert await books.settled(settled + 500) == {"charged": settled + 500}
     await until(worker.is_ready, bool)
     assert await fetch(pair.standby, _COUNT) == before
