@@ -19,7 +19,7 @@ from meter.consumers import DEAD_QUEUE, USAGE_EXCHANGE, declare_topology
 from meter.events import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 
     from aiormq.abc import AbstractChannel, DeliveredMessage
 
@@ -113,7 +113,12 @@ class RunningWorker:
 
 @asynccontextmanager
 async def running_worker(
-    dsn: str, amqp_url: str, *, main: str = MAIN, **settings: object
+    dsn: str,
+    amqp_url: str,
+    *,
+    main: str = MAIN,
+    environment: Mapping[str, str] | None = None,
+    **settings: object,
 ) -> AsyncIterator[RunningWorker]:
     """Start a worker; stop it without mercy at the end.
 
@@ -121,17 +126,18 @@ async def running_worker(
         dsn: of a migrated database.
         amqp_url: of a broker whose topology is declared, or whose user may declare it.
         main: the code it runs, where something in it is to be broken first.
+        environment: what else it finds there.
         settings: of ``meter.settings``, by name.
     """
     chosen = {"database_url": dsn, "amqp_url": amqp_url, "worker_port": 0, "log_format": "json", **settings}
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("METER_")}
-    environment |= {f"METER_{name.upper()}": str(value) for name, value in chosen.items()}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("METER_")}
+    told = {f"METER_{name.upper()}": str(value) for name, value in chosen.items()}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
         main,
         "worker",
-        env=environment,
+        env=inherited | dict(environment or {}) | told,
         stderr=asyncio.subprocess.PIPE,
         limit=1024 * 1024,
     )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
-import signal
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -22,6 +20,7 @@ from meter.local.programs import run_program
 from meter.settings import load_settings
 
 if TYPE_CHECKING:
+    import signal
     from collections.abc import AsyncIterator
     from pathlib import Path
 
@@ -49,53 +48,77 @@ class Pair:
             )
         )
 
-    async def wait_for_standby(self) -> None:
-        """From now on nothing is committed that the standby does not have."""
-        await execute(self.primary, "alter system set synchronous_standby_names = '*'")
-        await execute(self.primary, "select pg_reload_conf()")
-        await until(lambda: fetch(self.primary, _SYNCHRONOUS), lambda standbys: standbys == 1)
+    async def follow(self) -> None:
+        """Make the standby anew from the primary; from now on nothing is committed that it does not have."""
+        await self.standby.stop()
+        shutil.rmtree(self.standby.folder / "data", ignore_errors=True)
+        # The copy has the settings of its original, and as a primary it will have no standby at first.
+        await _waits_for(self.primary, "")
+        await _copy(self.primary, self.standby)
+        await self.standby.start()
+        await _waits_for(self.primary, "*")
+        await until(self.is_followed, bool)
+        # What was committed before is there once something committed now is.
+        await execute(self.primary, "select pg_logical_emit_message(true, 'followed', '')")
 
-    async def kill_primary(self) -> None:
-        """The machine of the primary is gone."""
+    async def is_followed(self) -> bool:
+        """Whether a standby has everything that is committed."""
+        return await fetch(self.primary, _SYNCHRONOUS) == 1
+
+    async def end_primary(self, how: signal.Signals) -> None:
+        """The primary ends without a farewell.
+
+        Args:
+            how: SIGKILL as when its machine is gone, SIGQUIT as when it is stopped at once.
+        """
         assert self.primary.child.pid is not None
-        os.kill(self.primary.child.pid, signal.SIGKILL)
+        os.kill(self.primary.child.pid, how)
         await self.primary.child.wait()
 
     async def promote(self) -> None:
-        """The standby is the primary from now on."""
-        assert await fetch(self.standby, "select pg_promote(true, 30)")
+        """The standby is the primary from now on, and ``standby`` the former one, whatever became of it."""
+        await execute(self.standby, "select pg_promote(true, 30)")
+        self.primary, self.standby = self.standby, self.primary
+
+    async def bring_back_former(self) -> None:
+        """Start the former primary as a second one, which does not wait for a standby."""
+        await self.standby.start()
+        await _waits_for(self.standby, "")
 
 
 @asynccontextmanager
-async def primary_with_standby(folder: Path) -> AsyncIterator[Pair]:
-    """Start a primary and its standby; commits do not wait for the standby yet.
+async def standby_of(primary: PostgresServer, folder: Path) -> AsyncIterator[Pair]:
+    """Give a running server a standby.
 
     Args:
-        folder: of both.
+        primary: that runs.
+        folder: of the standby.
     """
-    bin_dir = await postgres_bin_dir(load_settings().cache_dir)
-    primary = PostgresServer(folder / "first", bin_dir)
-    standby = PostgresServer(folder / "second", bin_dir)
+    pair = Pair(primary, PostgresServer(folder, await postgres_bin_dir(load_settings().cache_dir)))
+    standby = pair.standby
     try:
-        await primary.start()
-        await _copy(primary, standby, bin_dir)
-        await standby.start()
-        yield Pair(primary, standby)
+        await pair.follow()
+        yield pair
     finally:
-        await asyncio.gather(primary.stop(), standby.stop())
+        await standby.stop()
 
 
-async def _copy(server: PostgresServer, standby: PostgresServer, bin_dir: Path) -> None:
+async def _copy(server: PostgresServer, standby: PostgresServer) -> None:
     make_open_folder(standby.folder)
     shutil.copy(server.folder / "password", standby.folder / "password")
     taken = await run_program(
-        bin_dir / "pg_basebackup",
+        await postgres_bin_dir(load_settings().cache_dir) / "pg_basebackup",
         *("-d", server.dsn("postgres"), "-D", str(make_private_folder(standby.folder / "data"))),
         *("--checkpoint=fast", "--wal-method=stream", "--write-recovery-conf"),
         environment=os.environ | {"LC_ALL": "C"},
         demote=True,
     )
     assert taken.code == 0, taken.lines
+
+
+async def _waits_for(server: PostgresServer, standbys: str) -> None:
+    await execute(server, f"alter system set synchronous_standby_names = '{standbys}'")
+    await execute(server, "select pg_reload_conf()")
 
 
 async def execute(server: PostgresServer, statement: str) -> None:

@@ -84,6 +84,12 @@ class Settings(BaseSettings):
     #: looks after it.
     hang_timeout_s: float = Field(default=60.0, ge=1.0, le=3_600.0)
 
+    #: When the database has not settled for so long, in seconds, a worker gives back to the broker what it
+    #: holds and consumes nothing until it does; well below the broker's consumer timeout, 30 min by default.
+    give_back_after_s: float = Field(default=300.0, ge=1.0, le=86_400.0)
+    #: How long one statement of a settlement may take, in seconds; then it is given up and tried again.
+    settle_timeout_s: float = Field(default=60.0, ge=1.0, le=3_600.0)
+
     #: Who may issue bearer tokens, and for whom.
     token_issuer: str | None = None
     token_audience: str = "meter"  # noqa: S105 - a name, not a secret

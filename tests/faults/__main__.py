@@ -45,6 +45,7 @@ _RESULTS = Path(__file__).resolve().parents[2] / "bench" / "faults.json"
 )
 @click.option("--logs", type=click.Path(file_okay=False, path_type=Path), help="Keeps all logs there.")
 @click.option("--cluster", is_flag=True, help="The broker has three nodes, and they are what breaks.")
+@click.option("--standby", is_flag=True, help="The database has a standby, and fails over.")
 def main(
     *,
     events: int,
@@ -56,6 +57,7 @@ def main(
     json_file: Path,
     logs: Path | None,
     cluster: bool,
+    standby: bool,
 ) -> None:
     """Break every part of meter under load, and see that nothing is lost and nothing charged twice.
 
@@ -66,7 +68,7 @@ def main(
     chosen = secrets.randbelow(1_000_000) if seed is None else seed
     console = Console()
     console.print(f"seed {chosen}", highlight=False)
-    plan = Plan(chosen, events, faults, rate, durable, brief, logs, cluster)
+    plan = Plan(chosen, events, faults, rate, durable, brief, logs, cluster, standby)
     columns = (TextColumn("{task.description:<52}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("starting everything", total=faults)

@@ -44,6 +44,10 @@ class Books:
     def __init__(self, server: PostgresServer) -> None:
         self._server = server
 
+    def look_at(self, server: PostgresServer) -> None:
+        """Look at another server from now on."""
+        self._server = server
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
         """A connection of the superuser."""

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tests.faults import cluster_faults, database_faults
+from tests.faults import cluster_faults, database_faults, standby_faults
 from tests.faults.accepted import read_accepted
 from tests.faults.course import Course, Recovered
 from tests.faults.draining import drain
 from tests.faults.finding import find_all
 from tests.faults.kinds import FAMILIES
+from tests.faults.lasting_faults import with_lasting
 from tests.faults.plan import draw
 from tests.faults.report import Report, complaints_of
 from tests.faults.scene import running_scene
@@ -46,6 +47,7 @@ class Plan:
         brief: no fault lasts long.
         logs: the folder that what everything wrote is kept in.
         clustered: whether the broker is a cluster, whose nodes are what breaks.
+        with_standby: whether the database has a standby, and failing over is what happens.
     """
 
     seed: int
@@ -56,10 +58,15 @@ class Plan:
     brief: bool
     logs: Path | None = None
     clustered: bool = False
+    with_standby: bool = False
 
     def families(self) -> dict[str, dict[str, Act]]:
         """What can happen."""
-        return cluster_faults.FAMILIES if self.clustered else FAMILIES
+        if self.with_standby:
+            return standby_faults.FAMILIES
+        if self.clustered:
+            return cluster_faults.FAMILIES
+        return FAMILIES if self.brief else with_lasting(FAMILIES)
 
 
 class Run:
@@ -85,6 +92,7 @@ class Run:
             durable=plan.durable,
             logs=plan.logs,
             clustered=plan.clustered,
+            with_standby=plan.with_standby,
         ) as scene:
             counters = Counters(scene)
             async with beside(counters.keep()), beside(scene.readiness.keep()):

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
 from aiormq import connect
 from tests.broker_cluster import running_cluster
 from tests.faults.accepted import count_accepted, read_accepted
@@ -19,6 +18,7 @@ from tests.faults.books import Books
 from tests.faults.kept import GRACE_S, Kept
 from tests.faults.readiness import Readiness
 from tests.private_servers import throwaway_folder
+from tests.standby import standby_of
 from tests.tcp_proxy import TcpProxy, tcp_proxy
 
 from meter.consumers import declare_topology
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from tests.broker_cluster import BrokerCluster
+    from tests.standby import Pair
 
     from meter.local.rabbitmq_files import BrokerUser
 
@@ -65,6 +66,8 @@ class Scene:
         readiness: told what is away from workers.
         cluster: the nodes of the broker where there are several; ``rabbitmq`` is the first, and the only one
             behind proxies.
+        pair: the servers of the database where there is a standby, both without a proxy; ``postgres`` is the
+            one that was the primary at first.
     """
 
     folder: Path
@@ -79,6 +82,7 @@ class Scene:
     books: Books
     readiness: Readiness
     cluster: BrokerCluster | None = None
+    pair: Pair | None = None
 
     @property
     def spool(self) -> Path:
@@ -111,7 +115,13 @@ class Scene:
 
 @asynccontextmanager
 async def running_scene(
-    *, rate: float, services: int, durable: int, logs: Path | None = None, clustered: bool = False
+    *,
+    rate: float,
+    services: int,
+    durable: int,
+    logs: Path | None = None,
+    clustered: bool = False,
+    with_standby: bool = False,
 ) -> AsyncIterator[Scene]:
     """Set everything up, and take it down.
 
@@ -121,6 +131,7 @@ async def running_scene(
         durable: how many of them have a spool; they share it, so that one adopts what another left.
         logs: the folder that what everything wrote is kept in.
         clustered: whether the broker is a cluster.
+        with_standby: whether the database has a standby.
     """
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(throwaway_folder())
@@ -140,7 +151,9 @@ async def running_scene(
         settling = await stack.enter_async_context(tcp_proxy(LOOPBACK, postgres.port))
         names = [f"worker-{number}" for number in range(WORKERS)]
         ports = PortBook(folder / "worker-ports.json").assign(names)
-        worker_dsn = (await make_logins(postgres.dsn()))["meter_worker"]
+        login = (await make_logins(postgres.dsn()))["meter_worker"]
+        standby = standby_of(postgres, folder / "standby")
+        pair = await stack.enter_async_context(standby) if with_standby else None
         scene = Scene(
             folder=folder,
             postgres=postgres,
@@ -153,7 +166,7 @@ async def running_scene(
                     folder,
                     name,
                     ports[name],
-                    worker_dsn.replace(f":{postgres.port}/", f":{settling.port}/"),
+                    pair.dsn(login) if pair else login.replace(f":{postgres.port}/", f":{settling.port}/"),
                     _behind(WORKER, rabbitmq, cluster, consuming),
                 )
                 for name in names
@@ -163,6 +176,7 @@ async def running_scene(
             books=books,
             readiness=Readiness(ports),
             cluster=cluster,
+            pair=pair,
         )
         scene.services.extend(
             _service(scene, number, rate / services, durable=number < durable) for number in range(services)
@@ -191,16 +205,6 @@ def _keep_logs(folder: Path, logs: Path | None) -> None:
         logs.mkdir(parents=True, exist_ok=True)
         for log in folder.rglob("*.log"):
             shutil.copy(log, logs / "-".join(log.relative_to(folder).parts))
-
-
-async def ready_workers(scene: Scene) -> int:
-    """How many workers say that they are ready."""
-    async with httpx.AsyncClient(timeout=3) as client:
-        codes = await asyncio.gather(
-            *(client.get(f"http://{LOOPBACK}:{port}/readyz") for port in scene.worker_ports),
-            return_exceptions=True,
-        )
-    return sum(isinstance(answer, httpx.Response) and answer.status_code == 200 for answer in codes)
 
 
 def _worker(folder: Path, name: str, port: int, dsn: str, url: str) -> Kept:

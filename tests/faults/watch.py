@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import asyncpg
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
-from tests.faults.scene import ready_workers
 
 from meter.local.machine import LOOPBACK
 
@@ -43,12 +42,21 @@ async def until_settling(scene: Scene, since_ms: int) -> str | None:
     everyone = set(range(len(scene.services)))
     while True:
         silent = everyone - await _settled_since(scene, since_ms)
-        ready = await ready_workers(scene)
+        ready = await _ready_workers(scene)
         if not silent and ready == len(scene.workers):
             return None
         if time.monotonic() > deadline:
             return f"{ready} workers ready, nothing settled of services {sorted(silent) or 'none'}"
         await asyncio.sleep(_POLL_S)
+
+
+async def _ready_workers(scene: Scene) -> int:
+    async with httpx.AsyncClient(timeout=3) as client:
+        codes = await asyncio.gather(
+            *(client.get(f"http://{LOOPBACK}:{port}/readyz") for port in scene.worker_ports),
+            return_exceptions=True,
+        )
+    return sum(isinstance(answer, httpx.Response) and answer.status_code == 200 for answer in codes)
 
 
 async def _settled_since(scene: Scene, since_ms: int) -> set[int]:

@@ -6,7 +6,9 @@ from collections import Counter
 
 import pytest
 from tests.faults.kinds import ACTS, KINDS_BY_FAMILY
+from tests.faults.lasting_faults import LASTING
 from tests.faults.plan import draw
+from tests.faults.run import Plan
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -22,6 +24,15 @@ def test_eight_faults_are_of_every_family_and_two_hundred_of_every_kind(seed: in
     assert len(few) == 8
     assert all(set(kinds) & set(few) for kinds in KINDS_BY_FAMILY.values())
     assert Counter(many).keys() == ACTS.keys()
+
+
+def test_what_takes_its_time_happens_unless_the_run_is_brief() -> None:
+    def kinds(*, brief: bool) -> set[str]:
+        plan = Plan(seed=1, events=1, faults=1, rate=1, durable=0, brief=brief)
+        return {kind for family in plan.families().values() for kind in family}
+
+    assert kinds(brief=True) == ACTS.keys()
+    assert kinds(brief=False) == ACTS.keys() | LASTING.keys()
 
 
 def test_some_faults_happen_together_and_some_last_long_unless_brief() -> None:

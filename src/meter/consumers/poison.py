@@ -21,6 +21,7 @@ does nothing at all. Waiting for the database is not hanging.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -63,6 +64,9 @@ class Settling(Protocol):
 
     async def forget(self, suspect: Delivery) -> None:
         """Forget a suspect that is in the dead letters now."""
+
+    async def until_it_may_settle(self, stop: asyncio.Event) -> None:
+        """Wait for a database that did not settle to be written to again."""
 
 
 class CautiousSettlement:
@@ -167,6 +171,23 @@ class CautiousSettlement:
             suspect: as it was delivered.
         """
         await self._suspects.forget(_digest(suspect))
+
+    async def until_it_may_settle(self, stop: asyncio.Event) -> None:
+        """Wait for a database that did not settle to be written to again; return at once where it did.
+
+        Args:
+            stop: ends the wait.
+        """
+        backoff = Backoff(longest=LONGEST_WAIT_S)
+        while self._database.trouble is not None and not stop.is_set():
+            try:
+                await self._suspects.try_a_note()
+            except DatabaseUnavailable as error:
+                self._database.lost(error)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), backoff.next_seconds())
+            else:
+                self._database.answered()
 
 
 def _digest(delivery: Delivery) -> bytes:

@@ -13,6 +13,7 @@ from meter.consumers.dead_letters import DeadLetters
 from meter.consumers.settler import Settler
 from meter.consumers.tap import Tap, TappedTransport
 from meter.consumers.topology import DEAD_QUEUE, USAGE_QUEUE, declare_topology, queue_depth
+from meter.errors import MeterError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from meter.consumers.metrics import WorkerMetrics
     from meter.consumers.poison import Settling
+    from meter.consumers.settling import DatabaseState
     from meter.nodes import Node
     from meter.settings import Settings
 
@@ -28,6 +30,12 @@ if TYPE_CHECKING:
 _DEPTH_INTERVAL_S = 5.0
 #: A broker that is well answers in milliseconds, one that elects a leader in seconds.
 _DEPTH_TIMEOUT_S = 30.0
+
+
+class HeldForTooLong(MeterError):
+    """The database does not settle what is held, and others may be able to, or the broker loses patience."""
+
+    retryable = True
 
 
 class Session:
@@ -40,11 +48,13 @@ class Session:
         tap: Tap,
         settings: Settings,
         settlement: Settling,
+        database: DatabaseState,
         metrics: WorkerMetrics,
     ) -> None:
         self._connections = connections
         letters_channel, self._depth_channel = channels
         self._settings = settings
+        self._database = database
         self._metrics = metrics
         self.consumption = Consumption(settings, tap)
         self.dead_letters = DeadLetters(connections[1], letters_channel, metrics)
@@ -67,7 +77,8 @@ class Session:
             stop: set when nothing more is to be consumed.
 
         Raises:
-            ExceptionGroup: the broker is lost, or something else failed; everything has been cancelled.
+            ExceptionGroup: the broker is lost, the database is away for too long, or something else failed;
+                everything has been cancelled.
         """
         async with asyncio.TaskGroup() as tasks:
             beside = [
@@ -75,6 +86,7 @@ class Session:
                 tasks.create_task(self.consumption.adapt()),
                 tasks.create_task(self._poll_depth()),
                 tasks.create_task(self._stop_when(stop)),
+                tasks.create_task(self._give_back()),
                 *(tasks.create_task(_watch(connection)) for connection in self._connections),
             ]
             # One more than settle at once: it forms the next batch meanwhile.
@@ -90,6 +102,11 @@ class Session:
         await stop.wait()
         await self.consumption.stop()
 
+    async def _give_back(self) -> None:
+        seconds = self._settings.give_back_after_s
+        await self._database.away_for(seconds)
+        raise HeldForTooLong(f"the database has not settled for {seconds:g} s")
+
     async def _poll_depth(self) -> None:
         while True:
             for queue in (USAGE_QUEUE, DEAD_QUEUE):
@@ -102,7 +119,7 @@ class Session:
 
 @contextlib.asynccontextmanager
 async def open_session(
-    node: Node, settings: Settings, settlement: Settling, metrics: WorkerMetrics
+    node: Node, settings: Settings, settlement: Settling, database: DatabaseState, metrics: WorkerMetrics
 ) -> AsyncIterator[Session]:
     """Connect, make sure the topology is there, and close everything in the end.
 
@@ -110,6 +127,7 @@ async def open_session(
         node: of the broker.
         settings: bounds and sizes.
         settlement: settles batches, patiently, and suspects alone.
+        database: whether it settles.
         metrics: of the worker.
 
     Yields:
@@ -136,7 +154,7 @@ async def open_session(
         letters_channel = await control.channel(publisher_confirms=True, timeout=CONNECT_SECONDS)
         depth_channel = await control.channel(publisher_confirms=False, timeout=CONNECT_SECONDS)
         channels = (letters_channel, depth_channel)
-        yield Session((delivering, control), channels, tap, settings, settlement, metrics)
+        yield Session((delivering, control), channels, tap, settings, settlement, database, metrics)
 
 
 async def _watch(connection: AbstractConnection) -> None:

@@ -45,6 +45,9 @@ class DatabaseState:
     def __init__(self) -> None:
         #: Why it does not; None while it does.
         self.trouble: str | None = None
+        #: When that began, by the clock of the loop, which nobody sets.
+        self._lost_at = 0.0
+        self._is_lost = asyncio.Event()
 
     def lost(self, error: BaseException, *, unexpected: bool = False) -> None:
         """Note a failed attempt; one log line when it is the first.
@@ -54,6 +57,8 @@ class DatabaseState:
             unexpected: whether it is a bug, whose whereabouts are logged, too.
         """
         if self.trouble is None:
+            self._lost_at = asyncio.get_running_loop().time()
+            self._is_lost.set()
             cause = error.__cause__ or error
             log.error(
                 "the database does not settle, trying again",
@@ -67,7 +72,21 @@ class DatabaseState:
         """Note a success; one log line when it ends an outage."""
         if self.trouble is not None:
             log.info("the database settles again")
+            self._is_lost.clear()
         self.trouble = None
+
+    async def away_for(self, seconds: float) -> None:
+        """Wait until it has not settled for so long.
+
+        Args:
+            seconds: how long, without a success in between.
+        """
+        while True:
+            await self._is_lost.wait()
+            left = self._lost_at + seconds - asyncio.get_running_loop().time()
+            if left <= 0:
+                return
+            await asyncio.sleep(left)
 
 
 class PatientSettlement:

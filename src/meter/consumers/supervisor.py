@@ -10,7 +10,7 @@ from aiormq.exceptions import AMQPError, ChannelInvalidStateError
 
 from meter.amqp import BrokerLost
 from meter.backoff import Backoff
-from meter.consumers.session import open_session
+from meter.consumers.session import HeldForTooLong, open_session
 from meter.consumers.topology import USAGE_QUEUE
 from meter.errors import MeterError
 from meter.telemetry import first_line, get_logger
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from meter.consumers.metrics import WorkerMetrics
     from meter.consumers.poison import Settling
     from meter.consumers.session import Session
+    from meter.consumers.settling import DatabaseState
     from meter.nodes import Nodes
     from meter.settings import Settings
 
@@ -36,7 +37,12 @@ class Supervisor:
     """Owns the session with the broker."""
 
     def __init__(
-        self, nodes: Nodes, settings: Settings, settlement: Settling, metrics: WorkerMetrics
+        self,
+        nodes: Nodes,
+        settings: Settings,
+        settlement: Settling,
+        database: DatabaseState,
+        metrics: WorkerMetrics,
     ) -> None:
         """Prepare; nothing is connected yet.
 
@@ -44,11 +50,13 @@ class Supervisor:
             nodes: of the broker.
             settings: bounds and sizes.
             settlement: settles batches, patiently, and suspects alone; it outlives sessions.
+            database: whether it settles; while it does not, nothing new is consumed.
             metrics: of the worker.
         """
         self._nodes = nodes
         self._settings = settings
         self._settlement = settlement
+        self._database = database
         self._metrics = metrics
         self._session: Session | None = None
         self._trouble: str | None = "not connected to the broker yet"
@@ -75,6 +83,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         backoff = Backoff()
         while not stop.is_set():
+            await self._settlement.until_it_may_settle(stop)
             began = loop.time()
             try:
                 await self._one_session(stop)
@@ -92,7 +101,9 @@ class Supervisor:
 
     async def _one_session(self, stop: asyncio.Event) -> None:
         node = self._nodes.next()
-        async with open_session(node, self._settings, self._settlement, self._metrics) as session:
+        async with open_session(
+            node, self._settings, self._settlement, self._database, self._metrics
+        ) as session:
             self._session = session
             try:
                 await session.start()
@@ -106,6 +117,10 @@ class Supervisor:
 
     def _lost(self, error: Exception) -> None:
         cause = _first_cause(error)
+        if isinstance(cause, HeldForTooLong):
+            log.warning("gave back what was held, not consuming", reason=first_line(cause))
+            self._trouble = f"not consuming: {first_line(cause)}"
+            return
         trouble = f"not consuming: {type(cause).__name__}: {first_line(cause)}"
         if self._trouble is None:
             self._metrics.reconnects.inc()

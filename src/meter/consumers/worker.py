@@ -77,7 +77,7 @@ async def run_worker(settings: Settings, *, stop: asyncio.Event | None = None) -
         metrics = WorkerMetrics(registry)
         patient = PatientSettlement(settlement, database)
         cautious = CautiousSettlement(patient, Suspects(pool), database)
-        supervisor = Supervisor(nodes, settings, cautious, metrics)
+        supervisor = Supervisor(nodes, settings, cautious, database, metrics)
         app = operations_app(_checks(pool, database, supervisor), registry)
         port = await stack.enter_async_context(serving(app, settings.worker_host, settings.worker_port))
         log.info("worker started", host=settings.worker_host, port=port)
@@ -150,7 +150,10 @@ async def _schema_trouble(pool: asyncpg.Pool) -> str | None:
 async def _open_pool(dsn: Callable[[], str], settings: Settings) -> asyncpg.Pool:
     try:
         return await open_pool(
-            dsn, "meter_worker", max_connections=settings.settle_connections + _SPARE_CONNECTIONS
+            dsn,
+            "meter_worker",
+            max_connections=settings.settle_connections + _SPARE_CONNECTIONS,
+            command_timeout_s=settings.settle_timeout_s,
         )
     except ValueError as error:
         raise ConfigurationError(f"METER_DATABASE_URL cannot be used: {first_line(error)}") from None

@@ -29,6 +29,7 @@ async def open_pool(
     read_only: bool = False,
     statement_timeout_ms: int = 0,
     idle_in_transaction_timeout_ms: int = 0,
+    command_timeout_s: float = COMMAND_TIMEOUT_SECONDS,
 ) -> asyncpg.Pool:
     """Open connections that act as one role, whatever login they come with.
 
@@ -42,6 +43,7 @@ async def open_pool(
         statement_timeout_ms: the server gives up a statement after this; 0 for never.
         idle_in_transaction_timeout_ms: the server ends a session that says nothing within a transaction for
             so long; 0 leaves it to the server's own setting.
+        command_timeout_s: this side gives it up after so many seconds.
 
     Returns:
         The pool; close it with ``await pool.close()``.
@@ -67,7 +69,7 @@ async def open_pool(
         max_size=max_connections,
         server_settings=settings,
         timeout=CONNECT_TIMEOUT_SECONDS,
-        command_timeout=COMMAND_TIMEOUT_SECONDS,
+        command_timeout=command_timeout_s,
         reset=_keep,
         connect=Servers(dsn, primary=role != "meter_reader").connect,
     )

@@ -99,7 +99,7 @@ class Servers:
 
     def _look_up(self) -> None:
         self._dsn = self._told() if callable(self._told) else self._told
-        self._names, self._dsns = _one_by_one(self._dsn, primary=self._primary)
+        self._names, self._dsns = one_by_one(self._dsn, primary=self._primary)
 
     async def _hear(self, asked: Sequence[Task]) -> None:
         waiting: set[Task] = set(asked)
@@ -176,8 +176,16 @@ async def _let_go(asked: Sequence[Task], chosen: asyncpg.Connection | None) -> N
             server.connection.terminate()
 
 
-def _one_by_one(dsn: str, *, primary: bool) -> tuple[list[str], list[str]]:
-    """Split a DSN into the names of its servers and a DSN for each; into nothing where there is no choice."""
+def one_by_one(dsn: str, *, primary: bool) -> tuple[list[str], list[str]]:
+    """Split a DSN that names several servers of which the primary is wanted.
+
+    Args:
+        dsn: as it was set.
+        primary: whether the primary is wanted though the DSN does not say so.
+
+    Returns:
+        The names of the servers, and a DSN for each; nothing where there is only one, or another is wanted.
+    """
     parts = urlsplit(dsn)
     query = parse_qsl(parts.query, keep_blank_values=True)
     wanted = dict(query).get(_ATTRIBUTE, _PRIMARY[0] if primary else "any")

@@ -24,6 +24,9 @@ _CLEAR_TIMEOUT_S = 1.0
 #: killed by whoever has lost patience with both.
 _HARMLESS_AFTER_S = 5.0
 _HOLDER_BITS = 62
+#: A database that is well takes a note in milliseconds.
+_TRIAL_TIMEOUT_S = 3.0
+_DIGEST_BYTES = 32
 _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
@@ -102,6 +105,20 @@ class Suspects:
             noted = [digest for digest in digests if digest not in known]
             async with self._taken_back(connection, noted):
                 yield known
+
+    async def try_a_note(self) -> None:
+        """Take a note of nothing and take it back: whether the database can be written to, and keeps it.
+
+        Raises:
+            DatabaseUnavailable: it cannot, or does not answer.
+        """
+        try:
+            async with asyncio.timeout(_TRIAL_TIMEOUT_S), self.alone(secrets.token_bytes(_DIGEST_BYTES)):
+                pass
+        except TimeoutError as error:
+            # A connection that was lost without a word is not to be tried again.
+            await self._pool.expire_connections()
+            raise _unavailable(error) from error
 
     async def forget(self, digest: bytes) -> None:
         """Take back a note that was kept; where the database does not do it, the row stays and does no harm.

@@ -91,6 +91,7 @@ begin
     if not expect_new or usage.refusals is not null then
         letters := compare_with_ledger(usage, event_org_ids, null);
         if array_position(letters, null) is null then
+            perform wait_for_standbys();
             return settlement_answer(usage.positions, letters, null);
         end if;
         left_out := array(
@@ -206,6 +207,9 @@ begin
                 order by event.position
             );
         end if;
+    end if;
+    if written = 0 then
+        perform wait_for_standbys();
     end if;
     return settlement_answer(usage.positions, letters, case when is_awaited then settle_awaited(careful)
                                                               when careful <> '{}' then settle_carefully(careful) end);

@@ -39,6 +39,9 @@ begin
             null; -- Others have settled one of them meanwhile: now it is known.
         end;
     end loop;
+    if coalesce(cardinality(recorded), 0) = 0 then
+        perform wait_for_standbys();
+    end if;
     perform lock_pools(array(
         select distinct listed.org_id from read_voids(p_voids) as listed where listed.pos = any (recorded)
     ));
