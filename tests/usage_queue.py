@@ -34,6 +34,15 @@ class UsageQueue:
         await channel.exchange_declare("meter.usage", exchange_type="topic", durable=True)
         await channel.close()
 
+    async def declare_with_room_for(self, messages: int) -> None:
+        """Make exchange and queue; the broker refuses what the queue has no room for."""
+        await self.declare_exchange_only()
+        channel = await self._connection.channel()
+        room = {"x-queue-type": "quorum", "x-max-length": messages, "x-overflow": "reject-publish"}
+        await channel.queue_declare(USAGE_QUEUE, durable=True, arguments=room)
+        await channel.queue_bind(USAGE_QUEUE, "meter.usage", routing_key="#")
+        await channel.close()
+
     async def messages(self) -> list[DeliveredMessage]:
         """Take every message there is."""
         channel = await self._connection.channel()

@@ -35,6 +35,11 @@ _STOOD_STILL_SECONDS = 1.0
 #: How long the good-bye to a healthy broker may take, in seconds.
 _GOODBYE_SECONDS = 0.5
 
+#: A broker that refuses so many times in a row is tried over a new connection, to another node where there
+#: are several: a channel that was opened while a queue elected its leader was seen to be refused for as long
+#: as it lasted (RabbitMQ 3.10), by a node that was well otherwise.
+REFUSALS_MAX = 3
+
 
 class BrokerLost(MeterError):
     """The broker cannot be reached; what was on its way may or may not have arrived."""

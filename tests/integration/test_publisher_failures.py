@@ -77,6 +77,27 @@ async def test_a_broker_that_goes_silent_is_dropped_and_dialled_again(broker: Br
     assert sender.counters.retried == 1
 
 
+async def test_a_broker_that_goes_on_refusing_is_tried_over_another_connection(broker: Broker) -> None:
+    async with (
+        usage_queue(broker.operator_url, declared=False) as queue,
+        behind_proxy(broker) as (proxy, url),
+    ):
+        await queue.declare_with_room_for(messages=1)
+        async with Publisher(url, source="svc") as sender:
+            ids = set()
+            async with asyncio.timeout(30):
+                while proxy.connections < 2:
+                    ids.add(sender.record("acme", "alice", "llm"))
+                    await sender.flush(0.2)
+            events = []
+            async with asyncio.timeout(30):
+                while await sender.flush(0.2):
+                    events += await queue.events()
+        events += await queue.events()
+    assert sender.counters.retried >= 3
+    assert {event.id for event in events} == ids
+
+
 async def test_a_silent_broker_does_not_hold_up_closing(broker: Broker) -> None:
     async with usage_queue(broker.operator_url), behind_proxy(broker) as (proxy, url):
         sender = await Publisher(url, source="svc").open()

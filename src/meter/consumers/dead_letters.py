@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from aiormq.exceptions import DeliveryError, PublishError
 from pamqp.commands import Basic
 
+from meter.amqp import REFUSALS_MAX, BrokerLost
 from meter.backoff import Backoff
 from meter.consumers.answers import answered_in_time
 from meter.consumers.topology import DEAD_EXCHANGE, USAGE_QUEUE, declare_topology
@@ -157,6 +158,7 @@ class DeadLetters:
 
         Raises:
             AMQPError: the connection or the channel broke; some may have been written.
+            BrokerLost: it goes on refusing them over this channel; the same.
         """
         for start in range(0, len(letters), _AT_ONCE):
             some = letters[start : start + _AT_ONCE]
@@ -176,6 +178,7 @@ class DeadLetters:
 
     async def _publish_until_confirmed(self, letter: DeadLetter) -> None:
         backoff = Backoff()
+        refusals = 0
         while True:
             try:
                 publishing = self._channel.basic_publish(
@@ -190,6 +193,9 @@ class DeadLetters:
                 self._note_trouble(error)
                 # Unroutable means that the queue has gone; refused, only that nobody leads it at the moment.
                 queue_is_gone = isinstance(error, PublishError)
+                refusals += isinstance(error, DeliveryError) and not queue_is_gone
+                if refusals == REFUSALS_MAX:
+                    raise BrokerLost("it refuses dead letters") from error
             else:
                 self._note_success()
                 return

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import aiormq
 
+from meter.amqp import REFUSALS_MAX, BrokerLost
 from meter.backoff import Backoff
 from meter.publisher.link import Link, connected
 from meter.publisher.outbox import Message, Outbox
@@ -97,6 +98,7 @@ class Sender:
 
     async def _deliver(self, link: Link, message: Message) -> None:
         backoff = Backoff()
+        refusals = 0
         while True:
             try:
                 return await link.publish(message)
@@ -105,6 +107,9 @@ class Sender:
                 why = "has no queue for usage events" if returned else "refused usage events"
                 self._complain("the broker at %s %s, they are kept and sent again", self._place, why)
                 self._outbox.note_retry(message, returned=returned)
+                refusals += not returned
+                if refusals == REFUSALS_MAX:
+                    raise BrokerLost("it refuses usage events") from refusal
             await asyncio.sleep(backoff.next_seconds())
 
     async def _next(self) -> Message:
