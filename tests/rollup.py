@@ -59,5 +59,6 @@ ROLL_UP = "select roll_up_usage('0 seconds', p_enough => 1)"
 
 #: Days of a user with so few entries are summed by hours too, so that a test has some of both kinds.
 FEW_MAKE_A_DAY_BUSY = """
-create or replace function busy_day() returns bigint language sql immutable as 'select {entries}::bigint';
+create or replace function busy_day() returns bigint
+language sql immutable security definer set search_path = public, pg_temp as 'select {entries}::bigint';
 """

@@ -73,7 +73,7 @@ SEEN_BY = {
     "rolled_up_organizations": "members*",
     "user_credit_allocations": "users",
     "credit_usage_attribution": "users*",
-    "usage_of_user": "users*",
+    "readable_usage_of_user": "users*",
     "readable_usage_by_service": "admins*",
     "readable_usage_by_user": "admins*",
     "org_billing_history": "admins*",

@@ -4,8 +4,8 @@
 -- meter.user_id, the user; meter.org_id, the organization that is read, empty for what the user has in all of them;
 -- meter.sees_everything, 'yes' for who is held to no membership: in that organization or, without one, in all.
 --
--- The sums by service and by user have no policy: below one, an index on an enumeration cannot be used, and theirs begin
--- with one. They are read through views that ask the same.
+-- The sums of usage have no policy: below one, an index on an enumeration cannot be used, and theirs have one. They are read
+-- through views that ask the same.
 --
 -- The policies ask their questions in subselects, which a statement answers once and not for every row. The functions
 -- read memberships with the owner's rights: a policy on a table cannot read that table.
@@ -98,10 +98,6 @@ create policy read_by_users on credit_usage_attribution for select to meter_read
     org_id = (select reader_organization())
     and ((select reader_sees_everyone()) or user_id = (select current_setting('meter.user_id', true)))
 );
-create policy read_by_users on usage_of_user for select to meter_reader using (
-    org_id = (select reader_organization())
-    and ((select reader_sees_everyone()) or user_id = (select current_setting('meter.user_id', true)))
-);
 
 -- Of who sees everyone's.
 create policy read_by_admins on org_billing_history for select to meter_reader using (
@@ -126,4 +122,3 @@ alter table user_credit_allocations enable row level security;
 alter table credit_usage_attribution enable row level security;
 alter table org_billing_history enable row level security;
 alter table rolled_up_organizations enable row level security;
-alter table usage_of_user enable row level security;

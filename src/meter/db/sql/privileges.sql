@@ -28,7 +28,8 @@ grant select on organizations, organization_members, organization_subscriptions,
     credit_usage_entries, org_billing_summary, user_multi_org_credits, top_credit_users_by_org, org_billing_metrics,
     credit_usage_by_service to meter_reader;
 grant execute on function has_sufficient_credits(varchar, varchar, numeric) to meter_reader;
-grant select on rolled_up_organizations, readable_usage_by_service, readable_usage_by_user, usage_of_user to meter_reader;
+grant select on rolled_up_organizations, readable_usage_by_service, readable_usage_by_user, readable_usage_of_user
+    to meter_reader;
 grant execute on function queued_usage(varchar), busy_day(), latest_usage_like(varchar, varchar, usage_outcome, timestamptz)
     to meter_reader;
 -- Each row only of whom it reads for.

@@ -222,11 +222,10 @@ with complete as materialized (
 days as materialized (
     select piece.sign, greatest(piece.starts_at, day.starts_at) as starts_at,
            least(piece.ends_at, day.starts_at + interval '1 day') as ends_at,
-           exists (
-               select from usage_by_user known
-               where known.org_id = $1 and known.span = 'day' and known.starts_at = day.starts_at and known.user_id = $2
-                 and known.entries >= busy_day()
-           ) as is_busy
+           (
+               select sum(known.entries) >= busy_day() from readable_usage_of_user known
+               where known.org_id = $1 and known.user_id = $2 and known.span = 'day' and known.starts_at = day.starts_at
+           ) is true as is_busy
     from unnest($3::text[], $4::timestamptz[], $5::timestamptz[], $6::integer[]) as piece (span, starts_at, ends_at, sign)
     cross join complete
     cross join generate_series(
@@ -292,7 +291,7 @@ sums as materialized (
             select 'hour', starts_at, ends_at, sign from days where is_busy
         ) as piece
         cross join lateral (
-            select * from usage_of_user sums
+            select * from readable_usage_of_user sums
             where sums.org_id = $1 and sums.user_id = $2 and sums.span = piece.span::usage_span
               and sums.starts_at >= piece.starts_at and sums.starts_at < piece.ends_at
             offset 0
