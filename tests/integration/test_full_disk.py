@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 async def test_a_full_disk_of_the_database_costs_no_event(broker: Broker, services: UsageSide) -> None:
     if not await disks_can_be_made():
-        pytest.skip("this machine lets nobody but root make a small disk")
+        pytest.fail("this machine lets nobody but root make a small disk")
     with throwaway_folder() as folder:
         async with postgres_on_a_small_disk(folder) as (server, disk):
             await migrate(server.dsn())

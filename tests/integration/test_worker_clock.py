@@ -25,7 +25,7 @@ async def test_a_clock_that_jumps_by_hours_stops_nothing_and_decides_nothing(
     with throwaway_folder() as folder:
         clock = await shifted_clock(folder)
         if clock is None:
-            pytest.skip("libfaketime is not among this machine's packages")
+            pytest.fail("libfaketime is not among this machine's packages")
         # Impatient in everything, so that a jump would be noticed by whatever looks at the clock.
         patience = {"hang_timeout_s": 5, "give_back_after_s": 5, "settle_timeout_s": 5}
         async with running_worker(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import asyncpg
 import click
 from rich.console import Console
 
 from meter.cli.output import example, json_option, print_json
+from meter.db.no_answer import NO_ANSWER
 from meter.db.refusals import DatabaseNotReachable
 from meter.errors import ConfigurationError
 from meter.settings import load_settings
@@ -78,7 +78,7 @@ def migrate(dry_run: bool, as_json: bool) -> None:
         raise ConfigurationError("METER_DATABASE_URL is not set; give it the database's owner or a superuser")
     try:
         applied = asyncio.run(apply(settings.database_url.get_secret_value(), dry_run=dry_run))
-    except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+    except NO_ANSWER as error:
         raise DatabaseNotReachable(f"the database does not answer ({type(error).__name__})") from error
     if as_json:
         print_json({"applied": [] if dry_run else applied, "pending": applied if dry_run else []})

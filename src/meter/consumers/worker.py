@@ -20,6 +20,7 @@ from meter.consumers.supervisor import Supervisor
 from meter.consumers.watchdog import watchdog
 from meter.db.clockwork import Clockwork
 from meter.db.migrate import schema_is_current
+from meter.db.no_answer import NO_ANSWER
 from meter.db.pool import open_pool
 from meter.db.settlement import Settlement
 from meter.db.suspects import Suspects
@@ -142,7 +143,7 @@ async def _schema_trouble(pool: asyncpg.Pool) -> str | None:
     except asyncpg.InvalidParameterValueError:
         # The connection asks for meter's role, which the first migration makes.
         current = False
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except (asyncpg.PostgresError, *NO_ANSWER) as error:
         return f"the database does not answer: {type(error).__name__}: {first_line(error)}"
     return None if current else "the schema is not that of this version; run: meter migrate"
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import asyncpg
 
+from meter.db.no_answer import NO_ANSWER
 from meter.db.statements import statement
 
 if TYPE_CHECKING:
@@ -80,5 +81,5 @@ async def _is_idle(pool: asyncpg.Pool, session: int) -> bool:
                 asking.terminate()
                 raise
             return idle
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+    except (asyncpg.PostgresError, *NO_ANSWER):
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncpg
 
+from meter.db.no_answer import NO_ANSWER
 from meter.db.outcomes import DatabaseUnavailable
 from meter.db.statements import statement
 
@@ -58,6 +59,6 @@ class Clockwork:
     async def _step(self, name: str, *, timeout_s: float | None = None) -> int | None:
         try:
             done: int | None = await self._pool.fetchval(statement(name), timeout=timeout_s)
-        except (asyncpg.PostgresError, OSError, TimeoutError, asyncpg.InterfaceError) as error:
+        except (asyncpg.PostgresError, *NO_ANSWER) as error:
             raise DatabaseUnavailable(f"what is due waits ({type(error).__name__})") from error
         return done

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from meter.db.no_answer import NO_ANSWER
 from meter.errors import MeterError, SettlementError
 
 if TYPE_CHECKING:
@@ -63,5 +64,5 @@ def refusals_as_errors() -> Iterator[None]:
         if isinstance(error, _NOT_MIGRATED):
             raise SchemaNotCurrent from error
         raise
-    except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+    except NO_ANSWER as error:
         raise DatabaseNotReachable(f"the database does not answer ({type(error).__name__})") from error

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 
+from meter.db.no_answer import NO_ANSWER
 from meter.db.statements import statement
 from meter.errors import MeterError
 
@@ -162,7 +163,7 @@ def _error_of(task: Task) -> BaseException | None:
 
 def _has_to_be_mended(error: BaseException) -> bool:
     if not isinstance(error, asyncpg.PostgresError):
-        return not isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError)
+        return not isinstance(error, NO_ANSWER)
     return not isinstance(error, asyncpg.CannotConnectNowError | asyncpg.AdminShutdownError)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from meter.db.attending import attended
+from meter.db.no_answer import NO_ANSWER
 from meter.db.outcomes import LETTERS, DatabaseUnavailable, EventNotSettleable, Outcome, SettledEvent
 from meter.db.rating_data import RatingData
 from meter.db.statements import statement
@@ -87,7 +88,7 @@ class Settlement:
             raise DatabaseUnavailable(
                 f"the database refused the batch (SQLSTATE {error.sqlstate})"
             ) from error
-        except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+        except NO_ANSWER as error:
             raise DatabaseUnavailable(f"the database does not answer ({type(error).__name__})") from error
 
     async def _settle_runs(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from meter.db.no_answer import NO_ANSWER
 from meter.db.outcomes import DatabaseUnavailable
 from meter.db.statements import statement
 
@@ -27,7 +28,7 @@ _HOLDER_BITS = 62
 #: A database that is well takes a note in milliseconds.
 _TRIAL_TIMEOUT_S = 3.0
 _DIGEST_BYTES = 32
-_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+_FAILURES = (asyncpg.PostgresError, *NO_ANSWER)
 
 
 @dataclass(slots=True)
