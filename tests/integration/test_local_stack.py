@@ -112,8 +112,8 @@ async def test_a_database_of_yours_needs_an_issuer_of_yours_before_anything_star
         assert running.process.returncode == 1
         assert said.strip() == (
             "Error: METER_DATABASE_URL names a database of yours, so development tokens are not trusted: "
-            "set METER_TOKEN_ISSUER to yours, and METER_TOKEN_JWKS_URL or METER_TOKEN_JWKS_FILE where it does "
-            "not say itself where its keys are"
+            "set METER_TOKEN_ISSUER to yours, and METER_TOKEN_JWKS_URL or METER_TOKEN_JWKS_FILE where it "
+            "does not say itself where its keys are"
         )
 
 
