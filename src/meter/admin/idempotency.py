@@ -15,7 +15,8 @@ from meter.admin.request_bodies import Asked
 from meter.api.bodies import JSON, json_response, plain
 from meter.api.callers import actor_of, caller_of, request_id_of
 from meter.api.problems import Kind, Problem
-from meter.db.credit_changes import Author, CreditChanges
+from meter.db.authorship import Author
+from meter.db.credit_changes import CreditChanges
 from meter.db.keyed_requests import KeptAnswer, RequestKey
 
 HEADER = "Idempotency-Key"

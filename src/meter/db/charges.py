@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from meter.db.credit_changes import Author
+    from meter.db.authorship import Author
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,15 +15,8 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from meter.db.authorship import Author
     from meter.db.credits import CreditReason, ResetPeriod
-
-
-@dataclass(frozen=True, slots=True)
-class Author:
-    """Who changes something, and by which request; both are kept."""
-
-    actor: str
-    request_id: str
 
 
 @dataclass(frozen=True, slots=True)
