@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 #: Dead letters on their way at once; each can be as large as a message.
 _AT_ONCE = 32
-#: A broker that is alive confirms within this; a quorum queue writes to disk first.
-_CONFIRM_TIMEOUT_S = 30.0
+#: A broker that is well confirms within this; a quorum queue writes to disk first. One whose queue has lost
+#: its leader without a word says nothing, and another node may know better.
+_CONFIRM_TIMEOUT_S = 10.0
 _PERSISTENT = 2
 #: Outcomes that are no part of the ledger.
 DEAD = frozenset((Outcome.CONFLICT, Outcome.REFUSED))
@@ -151,14 +152,14 @@ class DeadLetters:
     async def publish(self, letters: Sequence[DeadLetter]) -> None:
         """Write dead letters; return once the broker has confirmed every one.
 
-        What the broker does not confirm is tried again without limit.
+        What the broker refuses is tried again, a few times over this channel.
 
         Args:
             letters: the dead letters.
 
         Raises:
             AMQPError: the connection or the channel broke; some may have been written.
-            BrokerLost: it goes on refusing them over this channel; the same.
+            BrokerLost: it goes on refusing them over this channel, or says nothing; the same.
         """
         for start in range(0, len(letters), _AT_ONCE):
             some = letters[start : start + _AT_ONCE]
@@ -189,11 +190,14 @@ class DeadLetters:
                     mandatory=True,
                 )
                 await answered_in_time(self._connection, publishing, _CONFIRM_TIMEOUT_S, self._note_blocked)
-            except (DeliveryError, TimeoutError) as error:
+            except TimeoutError as error:
+                self._note_trouble(error)
+                raise BrokerLost("it does not confirm dead letters") from error
+            except DeliveryError as error:
                 self._note_trouble(error)
                 # Unroutable means that the queue has gone; refused, only that nobody leads it at the moment.
                 queue_is_gone = isinstance(error, PublishError)
-                refusals += isinstance(error, DeliveryError) and not queue_is_gone
+                refusals += not queue_is_gone
                 if refusals == REFUSALS_MAX:
                     raise BrokerLost("it refuses dead letters") from error
             else:
