@@ -55,6 +55,11 @@ async def test_an_admin_starts_a_subscription_and_every_member_reads_it(api: Adm
     assert tuple(row) == ("adam", "req-7")
 
 
+async def test_a_whole_number_may_be_written_with_a_fraction_of_nothing(api: AdminClient) -> None:
+    body = {"org_id": "acme", "plan": "byok", "trial_days": 14.0}
+    assert (await call(api, "POST", "/subscriptions", "adam", body)).json()["status"] == "trialing"
+
+
 async def test_only_a_system_admin_sets_a_price(api: AdminClient) -> None:
     priced = {"org_id": "acme", "plan": "byok", "monthly_price": "12.50"}
     assert kind_of(await call(api, "POST", "/subscriptions", "olga", priced)) == (403, "forbidden")
@@ -199,6 +204,7 @@ async def test_a_member_of_an_organization_who_administers_another_is_403(api: A
         {"org_id": "acme", "plan": "byok", "trial_days": -1},
         {"org_id": "acme", "plan": "byok", "trial_days": "14"},
         {"org_id": "acme", "plan": "byok", "trial_days": 91},
+        {"org_id": "acme", "plan": "byok", "trial_days": 14.5},
         {"org_id": "acme", "plan": "byok", "monthly_price": "1.234"},
         {"org_id": "acme", "plan": "byok", "monthly_price": "10000000000"},
         {"org_id": "acme", "plan": "byok", "color": "blue"},

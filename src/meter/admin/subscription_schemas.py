@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, StrictBool
 
-from meter.admin.request_bodies import Asked
+from meter.admin.request_bodies import WHOLE, Asked
 from meter.api.parameters import Credits
 from meter.api.schemas import Amount, Answer, SignedAmount
 from meter.api.subscription_schemas import BillingCycle, Plan, Subscription
@@ -32,7 +32,7 @@ class StartSubscription(Asked):
     org_id: OrganizationId
     plan: Plan
     billing_cycle: BillingCycle = "monthly"
-    trial_days: Annotated[int, Field(strict=True, ge=0, le=730)] = Field(
+    trial_days: Annotated[int, Field(strict=True, ge=0, le=730), WHOLE] = Field(
         default=0,
         description="The first paid period begins after them. At most 90, and once for an organization; "
         "system admins give more.",
