@@ -226,8 +226,9 @@ async def test_a_wrong_body_is_refused_before_a_stale_version_and_that_before_a_
     assert kind_of(large) == (413, "body-too-large")
     text = await call(api, "PUT", path, "adam", content=b"hi", headers=stale | {"Content-Type": "text/plain"})
     assert kind_of(text) == (415, "unsupported-media-type")
-    wrong = await call(api, "PUT", path, "adam", {"plan": 1}, headers=stale)
-    assert kind_of(wrong) == (422, "invalid-request")
+    for no_change in ({"plan": 1}, {"cancel_at_period_end": 0}, {"cancel_at_period_end": True}):
+        wrong = await call(api, "PUT", path, "adam", no_change, headers=stale)
+        assert kind_of(wrong) == (422, "invalid-request")
     wanted = {"plan": "hybrid"}
     old = await call(api, "PUT", path, "adam", wanted, headers=stale)
     assert kind_of(old) == (412, "precondition-failed")
