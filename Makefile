@@ -38,6 +38,11 @@ test-model: install ## hold settlement and quick decoding to their models for 10
 	@METER_TEST_EXAMPLES=$${METER_TEST_EXAMPLES:-10000} $(BIN)/python -m pytest \
 		tests/integration/test_settlement_against_model.py tests/unit/test_events_plain.py $(ARGS)
 
+.PHONY: test-schema
+test-schema: install ## ask both APIs for everything their OpenAPI documents allow and forbid; takes ten minutes
+	@METER_TEST_SCHEMA_EXAMPLES=$${METER_TEST_SCHEMA_EXAMPLES:-100} $(BIN)/python -m pytest \
+		tests/integration/test_schemathesis.py $(ARGS)
+
 .PHONY: test-mutations
 test-mutations: install ## break settlement in each way known and see a test turn red; takes an hour
 	@$(BIN)/python -m tests.mutations $(ARGS)

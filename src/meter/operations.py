@@ -125,9 +125,15 @@ class _Server(uvicorn.Server):
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        listener = socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+        )
     except OSError as error:
         raise ConfigurationError(f"cannot listen on {host} port {port}: {first_line(error)}") from error
+    # Connections inherit it; asyncio, unlike uvloop, leaves it out for a socket that names no protocol. Then
+    # a body waits for the acknowledgement of its headers: 40 ms a request on a connection that is kept.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 async def _answer(check: Check) -> str | None:

@@ -55,6 +55,11 @@ async def test_an_admin_starts_a_subscription_and_every_member_reads_it(api: Adm
     assert tuple(row) == ("adam", "req-7")
 
 
+async def test_a_whole_number_may_be_written_with_a_fraction_of_nothing(api: AdminClient) -> None:
+    body = {"org_id": "acme", "plan": "byok", "trial_days": 14.0}
+    assert (await call(api, "POST", "/subscriptions", "adam", body)).json()["status"] == "trialing"
+
+
 async def test_only_a_system_admin_sets_a_price(api: AdminClient) -> None:
     priced = {"org_id": "acme", "plan": "byok", "monthly_price": "12.50"}
     assert kind_of(await call(api, "POST", "/subscriptions", "olga", priced)) == (403, "forbidden")
@@ -199,6 +204,7 @@ async def test_a_member_of_an_organization_who_administers_another_is_403(api: A
         {"org_id": "acme", "plan": "byok", "trial_days": -1},
         {"org_id": "acme", "plan": "byok", "trial_days": "14"},
         {"org_id": "acme", "plan": "byok", "trial_days": 91},
+        {"org_id": "acme", "plan": "byok", "trial_days": 14.5},
         {"org_id": "acme", "plan": "byok", "monthly_price": "1.234"},
         {"org_id": "acme", "plan": "byok", "monthly_price": "10000000000"},
         {"org_id": "acme", "plan": "byok", "color": "blue"},
@@ -220,8 +226,9 @@ async def test_a_wrong_body_is_refused_before_a_stale_version_and_that_before_a_
     assert kind_of(large) == (413, "body-too-large")
     text = await call(api, "PUT", path, "adam", content=b"hi", headers=stale | {"Content-Type": "text/plain"})
     assert kind_of(text) == (415, "unsupported-media-type")
-    wrong = await call(api, "PUT", path, "adam", {"plan": 1}, headers=stale)
-    assert kind_of(wrong) == (422, "invalid-request")
+    for no_change in ({"plan": 1}, {"cancel_at_period_end": 0}, {"cancel_at_period_end": True}):
+        wrong = await call(api, "PUT", path, "adam", no_change, headers=stale)
+        assert kind_of(wrong) == (422, "invalid-request")
     wanted = {"plan": "hybrid"}
     old = await call(api, "PUT", path, "adam", wanted, headers=stale)
     assert kind_of(old) == (412, "precondition-failed")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from meter.errors import ConfigurationError
-from meter.operations import Check, operations_app, serving
+from meter.operations import Check, _listen, operations_app, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -79,3 +80,12 @@ async def test_a_taken_port_is_said_in_one_sentence() -> None:
         with pytest.raises(ConfigurationError, match=f"cannot listen on 127.0.0.1 port {port}"):
             async with serving(app, "127.0.0.1", port):
                 pass
+
+
+def test_no_answer_waits_for_the_acknowledgement_of_its_headers() -> None:
+    with (
+        _listen("127.0.0.1", 0) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from meter.admin.request_bodies import Asked
+from meter.admin.request_bodies import WHOLE, Asked
 from meter.api.schemas import Answer, Role
 from meter.events.fields import OrganizationId, Text100, Text255
 
@@ -22,7 +22,7 @@ class CreateOrganization(Asked):
     display_name: DisplayName | None = Field(
         default=None, description="What people read; the name where absent."
     )
-    max_seats: Annotated[int, Field(strict=True, ge=1, le=_SEATS_MAX)] | None = Field(
+    max_seats: Annotated[int, Field(strict=True, ge=1, le=_SEATS_MAX), WHOLE] | None = Field(
         default=None, description="Members at most; no bound where absent."
     )
     owner: Text255 | None = Field(

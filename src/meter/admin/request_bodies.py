@@ -5,7 +5,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 from starlette.requests import Request
 
@@ -16,6 +16,19 @@ BODY_MAX_BYTES = 65_536
 
 _MEDIA_TYPE = "application/json"
 _JSON = msgspec.json.Decoder(float_hook=Decimal)
+#: Far beyond every count in a body; a longer number is not written out.
+_WHOLE_BELOW = 2**63
+
+
+def _whole(value: object) -> object:
+    """JSON has one kind of number: 3.0 is 3."""
+    if isinstance(value, Decimal) and -_WHOLE_BELOW < value < _WHOLE_BELOW and value == int(value):
+        return int(value)
+    return value
+
+
+#: For a whole number in a body; stands behind its bounds, which are described only so.
+WHOLE = BeforeValidator(_whole)
 
 
 class Asked(BaseModel):

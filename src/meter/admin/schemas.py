@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, PlainValidator, StrictBool, WithJsonSchema
 
 from meter.admin.request_bodies import Asked
+from meter.api.parameters import amount_pattern
 from meter.api.schemas import Amount, Answer, ProblemDetails, ResetPeriod, SignedAmount
 from meter.credits import AMOUNT_LIMIT
 from meter.events.fields import (
@@ -31,19 +32,26 @@ def _more_than_nothing(credits: Decimal) -> Decimal:
     return credits
 
 
-def _written(pattern: str, minimum: float) -> WithJsonSchema:
-    """Describe an amount in a body; exponents are read too, and left out of the description."""
-    number = {"type": "number", "minimum": minimum, "exclusiveMaximum": int(AMOUNT_LIMIT)}
-    text = {"type": "string", "pattern": f"^{pattern}(?:0|[1-9][0-9]{{0,13}})(?:\\.[0-9]{{1,6}})?$"}
-    return WithJsonSchema({"anyOf": [text, number]})
+def text_or_number(pattern: str, *, below: int, minimum: float = 0) -> WithJsonSchema:
+    """Describe an amount in a body.
+
+    Args:
+        pattern: what it must be as text.
+        below: what it must stay under as a number.
+        minimum: what it must be at least as a number.
+    """
+    number = {"type": "number", "minimum": minimum, "exclusiveMaximum": below}
+    return WithJsonSchema({"anyOf": [{"type": "string", "pattern": pattern}, number]})
 
 
-BodyAmount = Annotated[Decimal, PlainValidator(exact_decimal), _written("", 0)]
+BodyAmount = Annotated[
+    Decimal, PlainValidator(exact_decimal), text_or_number(amount_pattern(), below=int(AMOUNT_LIMIT))
+]
 SomeCredits = Annotated[
     Decimal,
     PlainValidator(exact_decimal),
     AfterValidator(_more_than_nothing),
-    _written("(?=.*[1-9])", 0.000001),
+    text_or_number(amount_pattern(ahead="(?=.*[1-9])"), below=int(AMOUNT_LIMIT), minimum=0.000001),
 ]
 Notes = Annotated[OptionalText255 | None, Field(description="Kept in the billing history.")]
 Metadata = Annotated[

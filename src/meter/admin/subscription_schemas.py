@@ -4,13 +4,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, StrictBool
+from pydantic import AfterValidator, BaseModel, Field, PlainValidator, StrictBool, WithJsonSchema
 
-from meter.admin.request_bodies import Asked
-from meter.api.parameters import Credits
+from meter.admin.request_bodies import WHOLE, Asked
+from meter.admin.schemas import text_or_number
+from meter.api.parameters import amount_pattern
 from meter.api.schemas import Amount, Answer, SignedAmount
 from meter.api.subscription_schemas import BillingCycle, Plan, Subscription
-from meter.events.fields import OrganizationId, refused
+from meter.events.fields import OrganizationId, exact_decimal, refused
 
 #: What the books keep of a price: ten digits before the point.
 _PRICE_BELOW = 10**10
@@ -22,7 +23,22 @@ def _price(amount: Decimal) -> Decimal:
     return amount
 
 
-Price = Annotated[Credits, AfterValidator(_price)]
+def _withdrawal(cancel: bool) -> bool:
+    if cancel:
+        raise refused("can only be false; to cancel, DELETE the subscription")
+    return cancel
+
+
+Price = Annotated[
+    Decimal,
+    PlainValidator(exact_decimal),
+    AfterValidator(_price),
+    text_or_number(amount_pattern(digits=10, places=2), below=_PRICE_BELOW),
+]
+#: Not a literal: to that, 0 is false.
+Withdrawal = Annotated[
+    StrictBool, AfterValidator(_withdrawal), WithJsonSchema({"type": "boolean", "const": False})
+]
 _OVERRIDE = "USD a month; only system admins set it. The plan's where absent."
 
 
@@ -32,7 +48,7 @@ class StartSubscription(Asked):
     org_id: OrganizationId
     plan: Plan
     billing_cycle: BillingCycle = "monthly"
-    trial_days: Annotated[int, Field(strict=True, ge=0, le=730)] = Field(
+    trial_days: Annotated[int, Field(strict=True, ge=0, le=730), WHOLE] = Field(
         default=0,
         description="The first paid period begins after them. At most 90, and once for an organization; "
         "system admins give more.",
@@ -49,7 +65,7 @@ class ChangeSubscription(Asked):
     paused: StrictBool | None = Field(
         default=None, description="true pauses; false resumes, in a new period where the paid one is over."
     )
-    cancel_at_period_end: Literal[False] | None = Field(
+    cancel_at_period_end: Withdrawal | None = Field(
         default=None, description="false withdraws a cancellation that has not taken effect."
     )
 

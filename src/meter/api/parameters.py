@@ -18,7 +18,6 @@ from meter.api.cursors import (
     decode_number,
     decode_position,
 )
-from meter.credits import AMOUNT_PATTERN
 from meter.db.billing import NEWEST
 from meter.db.usage_history import EARLIEST, LATEST, EntryPosition
 from meter.db.usage_summary import Interval, Split
@@ -50,10 +49,25 @@ ORG_ID_IN_PATH = {
 SubscriptionId = Annotated[str, Path(description="The subscription's id.")]
 UserId = Annotated[str, Path(description="The user's id, percent-encoded.", examples=["ann@example.com"])]
 
+
+def amount_pattern(*, digits: int = 14, places: int = 6, ahead: str = "") -> str:
+    """Describe an amount in text; exponents and more zeros at the end are read too, without being described.
+
+    Args:
+        digits: before the point, at most.
+        places: behind it, at most.
+        ahead: a condition beside the form, as a lookahead.
+
+    Returns:
+        A regular expression for a JSON schema.
+    """
+    return f"^{ahead}(?:0|[1-9][0-9]{{0,{digits - 1}}})(?:\\.[0-9]{{1,{places}}})?$"
+
+
 Credits = Annotated[
     Decimal,
     PlainValidator(exact_decimal),
-    WithJsonSchema({"type": "string", "pattern": AMOUNT_PATTERN}),
+    WithJsonSchema({"type": "string", "pattern": amount_pattern()}),
 ]
 
 
