@@ -48,7 +48,7 @@ test-mutations: install ## break settlement in each way known and see a test tur
 	@$(BIN)/python -m tests.mutations $(ARGS)
 
 .PHONY: faults
-faults: install ## break every part under load 200 times and count every event after; takes half an hour
+faults: install ## break every part under load 200 times and count every event after; takes 20 minutes
 	@$(BIN)/python -m tests.faults $(ARGS)
 
 .PHONY: faults-cluster
