@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -63,7 +64,10 @@ def command(folder: Path, *code: str, grace_seconds: float = 5.0) -> Command:
 
 
 async def ends(pids: Sequence[int], seconds: float = 20) -> bool:
-    living = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
+    living = []
+    for pid in pids:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            living.append(psutil.Process(pid))
     _, alive = await asyncio.to_thread(psutil.wait_procs, living, seconds)
     return not alive
 
