@@ -1,108 +1,27 @@
-"""Voids: what they take back, in which order they may come, and what people see of them."""
+"""Voids: what they take back, and in which order they may come."""
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
-from tests.balances import WRONG_BALANCES
-from tests.rollup import ROLL_UP, WRONG_SUMS
-from tests.running_worker import ledger, running_worker, usage_side
-
-from meter.db.corrections import Corrections, VoidedUsage
-from meter.db.pool import open_pool
-from meter.db.reader import Reader, reading_for
-from meter.db.reading import open_reader
-from meter.db.usage_history import LATEST, EntryPosition, UsageFilter, UsageHistory
-from meter.errors import IdentityConflict, InvalidArgument, UnknownOrganization
-from meter.events import CONTENT_TYPE_EVENT, Event, decode_message
+from tests.void_events import NOW, books_of_acme, outcomes, pool_of, usage, void
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.private_servers import Broker, FreshDatabase
+    from tests.private_servers import FreshDatabase
 
-    from meter.db.outcomes import SettledEvent
     from meter.db.settlement import Settlement
-
-NOW = datetime.now(UTC).isoformat()
-
-
-def body(kind: str, event_id: str, data: dict[str, object], org_id: str = "acme") -> bytes:
-    return json.dumps(
-        {
-            "specversion": "1.0",
-            "type": kind,
-            "id": event_id,
-            "source": "tests",
-            "subject": org_id,
-            "time": NOW,
-            "data": data,
-        }
-    ).encode()
-
-
-def usage_body(event_id: str, credits: str = "10") -> bytes:
-    return body("meter.usage.v1", event_id, {"user_id": "alice", "service_type": "llm", "credits": credits})
-
-
-def void_body(target: str, event_id: str | None = None, **more: object) -> bytes:
-    named = {"target_source": "tests", "target_id": target, "reason": "a mistake"}
-    return body("meter.usage.void.v1", event_id or f"void {target}", named | more)
-
-
-def read(message: bytes) -> Event:
-    (event,) = decode_message(message, CONTENT_TYPE_EVENT).events
-    return event
-
-
-def usage(event_id: str, credits: str = "10") -> Event:
-    return read(usage_body(event_id, credits))
-
-
-def void(target: str, event_id: str | None = None, **more: object) -> Event:
-    return read(void_body(target, event_id, **more))
-
-
-def outcomes(settled: list[SettledEvent]) -> list[str]:
-    return [each.reason or each.outcome.value for each in settled]
 
 
 @pytest.fixture
 async def owner(database: FreshDatabase) -> AsyncIterator[asyncpg.Connection]:
-    """The database's superuser, and an organization with 100 credits and 50 of overage."""
-    connection = await asyncpg.connect(database.dsn)
-    await connection.execute("select create_organization('acme'), add_credits_to_pool('acme', 100)")
-    await connection.execute("select set_pool_terms('acme', false, true, 50)")
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
-async def corrections(database: FreshDatabase) -> AsyncIterator[Corrections]:
-    pool = await open_pool(database.dsn, "meter_admin", max_connections=1)
-    yield Corrections(pool)
-    await pool.close()
-
-
-async def pool_of(owner: asyncpg.Connection) -> tuple[int, ...]:
-    """Credits used, of overage, billed of it, unfunded; and voids that wait. All are sums of their rows."""
-    assert await owner.fetch(WRONG_BALANCES, ["acme"]) == []
-    row = await owner.fetchrow(
-        "select used_credits, overage_credits, overage_billed_credits, unfunded_credits, pending_voids "
-        "from organization_credit_pools"
-    )
-    return tuple(map(int, row))
-
-
-async def rolled_up(owner: asyncpg.Connection) -> None:
-    """Let the sums of usage hold everything."""
-    while await owner.fetchval(ROLL_UP) is not None:
-        pass
+    async with books_of_acme(database.dsn) as connection:
+        yield connection
 
 
 @pytest.mark.parametrize("void_first", [True, False])
@@ -245,87 +164,3 @@ async def test_a_charge_by_hand_of_what_was_taken_back_is_refused_and_writes_not
             )
         assert refusal.value.sqlstate == "MT004"
     assert await pool_of(owner) == (0, 0, 0, 0, 1)
-
-
-async def test_summaries_count_the_event_and_no_void(
-    settlement: Settlement, owner: asyncpg.Connection
-) -> None:
-    await settlement.settle([usage("e"), usage("kept", "3")])
-    await rolled_up(owner)
-    await settlement.settle([void("e"), void("never")])
-
-    assert await owner.fetch(WRONG_SUMS) == []
-    await rolled_up(owner)
-    assert await owner.fetch(WRONG_SUMS) == []
-    services = await owner.fetch("select service_type, events, credits::integer from credit_usage_by_service")
-    users = await owner.fetch("select user_id, events, credits::integer from top_credit_users_by_org")
-
-    assert list(map(tuple, services)) == [("llm", 2, 3)]
-    assert list(map(tuple, users)) == [("alice", 2, 3)]
-
-
-async def test_the_history_shows_voids_as_nobodys_usage(
-    settlement: Settlement, owner: asyncpg.Connection, database: FreshDatabase
-) -> None:
-    await settlement.settle([usage("e"), void("e", unknown=[1])])
-    await rolled_up(owner)
-    reader = Reader(org_id="acme", sees_everything=True)
-    async with await open_reader(database.dsn) as connections:
-        with reading_for(reader):
-            page = await UsageHistory(connections).page(
-                UsageFilter("acme", outcome="void"), after=EntryPosition.before(LATEST), limit=5
-            )
-
-    (entry,) = page.entries
-    assert (entry.event_id, entry.user_id, entry.credits_used) == ("void e", None, 0)
-    assert json.loads(bytes(entry.request_metadata)) == {
-        "target_source": "tests",
-        "target_id": "e",
-        "reason": "a mistake",
-        "unknown": [1],
-    }
-
-
-async def test_an_operator_takes_an_event_back_once(
-    settlement: Settlement, corrections: Corrections, owner: asyncpg.Connection
-) -> None:
-    await settlement.settle([usage("paid", "100"), usage("open", "60")])
-
-    async def call(event_id: str = "paid", org_id: str = "acme", **changed: str) -> VoidedUsage:
-        given = {"source": "tests", "reason": "a mistake", "actor": "cli:ops"} | changed
-        return await corrections.void(org_id, event_id, **given)
-
-    first, again = await call(), await call(actor="cli:another")
-    waiting, second = await call("later"), await call("void paid")
-
-    assert (first.result, first.outcome, first.credits) == ("taken_back", "charged", 100)
-    assert (first.repeated, first.funded_events) == (False, 1)
-    assert (again.result, again.credits, again.repeated) == ("taken_back", 100, True)
-    assert (waiting.result, second.result) == ("waiting", "waiting")
-    assert outcomes(await settlement.settle([void("paid")])) == ["void"]
-    with pytest.raises(IdentityConflict):
-        await call(reason="another")
-    with pytest.raises(InvalidArgument):
-        await call("void paid again", source="")
-    with pytest.raises(UnknownOrganization):
-        await call(org_id="ghost")
-    await settlement.settle([void("open")])
-    assert (await call("open")).result == "nothing"
-
-
-async def test_a_void_travels_as_any_event(database: FreshDatabase, broker: Broker) -> None:
-    async with (
-        usage_side(broker.operator_url) as services,
-        running_worker(database.dsn, broker.worker_url) as worker,
-        ledger(database.dsn) as books,
-    ):
-        await books.add_organization("acme")
-        await services.publish([(void_body("e", "early"), CONTENT_TYPE_EVENT)])
-        await services.publish_batch([usage_body("e"), usage_body("f"), void_body("f"), void_body("early")])
-
-        (letter,) = await services.dead_letters(1)
-
-        assert letter.body == void_body("early")
-        assert letter.header.properties.headers["meter-reason"] == "void_of_void"
-        assert await books.settled(4) == {"charged": 2, "void": 2}
-        assert await worker.metric('meter_events_total{outcome="void"}') == 2

@@ -126,16 +126,26 @@ VOIDS = [
     in_function(
         "pools are not locked for voids",
         "settle_voids",
-        """    perform lock_pools(array(
-        select distinct listed.org_id from read_voids(p_voids) as listed where listed.pos = any (recorded)
-    ));
-""",
+        "where letters[listed.pos] in ('v', 'w')",
+        "where false",
+    ),
+    in_function(
+        "a void is recorded although the void it names came meanwhile",
+        "voids_overtaken",
+        "when 'v' then listed.target_key when 'w'",
+        "when 'w'",
+    ),
+    in_function(
+        "a void is refused for what it names although its key was taken meanwhile",
+        "voids_overtaken",
+        " when 'w' then listed.event_key end",
+        " end",
     ),
     in_function(
         "a void that is settled at the same time breaks the batch",
         "settle_voids",
-        "exception when unique_violation then",
-        "exception when division_by_zero then",
+        "exception when unique_violation or serialization_failure then",
+        "exception when serialization_failure then",
     ),
     Mutation(
         "voids are settled before the usage of their batch",

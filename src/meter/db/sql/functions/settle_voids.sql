@@ -5,6 +5,7 @@
 -- Returns: one letter for each void, in order; settlement_letters says what they mean.
 -- Locks, in this order: ledger rows by (org_id, event_key) as they are inserted; the pools of their organizations by
 --     org_id; then ledger rows and allocations under them. What voids take back is read after the pools were locked.
+--     Where others came in between, the rows and locks are given back, and the voids are judged again.
 -- Raises: MT008 an organization vanished meanwhile; class 22 for a value that does not fit; 25000 in any isolation level
 --     but read committed, where reading after the lock would see the past.
 create or replace function settle_voids(p_voids json) returns text
@@ -34,17 +35,20 @@ begin
             from read_voids(p_voids) as listed
             where listed.pos = any (recorded)
             order by listed.org_id collate "C", listed.event_key;
+            perform lock_pools(array(
+                select distinct listed.org_id from read_voids(p_voids) as listed where letters[listed.pos] in ('v', 'w')
+            ));
+            if voids_overtaken(p_voids, letters) then
+                raise serialization_failure;
+            end if;
             exit;
-        exception when unique_violation then
-            null; -- Others have settled one of them meanwhile: now it is known.
+        exception when unique_violation or serialization_failure then
+            null; -- Others have settled one of them, or what it names, meanwhile: now that is known.
         end;
     end loop;
     if coalesce(cardinality(recorded), 0) = 0 then
         perform wait_for_standbys();
     end if;
-    perform lock_pools(array(
-        select distinct listed.org_id from read_voids(p_voids) as listed where listed.pos = any (recorded)
-    ));
 
     for void in select * from read_voids(p_voids) as listed where listed.pos = any (recorded) order by listed.pos loop
         -- A void that came before the void it names takes nothing back.
