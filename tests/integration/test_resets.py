@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 from tests.balances import WRONG_BALANCES
+from tests.lock_waits import waiting_for_locks
 
 from meter.db.pool import open_pool
 
@@ -140,11 +141,7 @@ async def test_a_busy_pool_holds_up_no_other_and_is_waited_for_in_the_end(
     await settling.execute("select deduct_credits('busy', 'alice', 5, 'llm')")
     assert await worker.fetchval(RESET) == 1
     waiting = asyncio.create_task(worker.fetchval(RESET))
-    async with asyncio.timeout(30):
-        while not await owner.fetchval(
-            "select exists (select 1 from pg_stat_activity where wait_event_type = 'Lock')"
-        ):
-            pass
+    await waiting_for_locks(owner)
     await transaction.commit()
     assert await waiting == 1
     await settling.close()

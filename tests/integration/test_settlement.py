@@ -6,17 +6,17 @@ import asyncio
 import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
 from msgspec import structs
 from tests.balances import WRONG_BALANCES
+from tests.drafted_usage import drafted_usage as event
 
 from meter.db.clockwork import Clockwork
 from meter.db.outcomes import DatabaseUnavailable, EventNotSettleable, Outcome
 from meter.db.pool import open_pool
-from meter.events import Usage, UsageEvent, new_event_id, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,22 +24,7 @@ if TYPE_CHECKING:
     from tests.private_servers import FreshDatabase
 
     from meter.db.settlement import Settlement
-
-
-def event(org_id: str = "acme", user_id: str = "alice", service_type: str = "llm", **fields: Any) -> Usage:
-    envelope = {
-        "specversion": "1.0",
-        "type": "meter.usage.v1",
-        "id": fields.pop("id", None) or new_event_id(),
-        "source": fields.pop("source", "tests"),
-        "subject": org_id,
-        "time": fields.pop("time", None) or datetime.now(UTC).isoformat(),
-    }
-    return usage_of(
-        UsageEvent.model_validate(
-            envelope | {"data": {"user_id": user_id, "service_type": service_type} | fields}
-        )
-    )
+    from meter.events import Usage
 
 
 @pytest.fixture
@@ -220,31 +205,6 @@ async def test_concurrent_workers_charge_each_event_once_and_never_deadlock(
         pass
     spent = await owner.fetchval("select sum(used_credits + unfunded_credits) from organization_credit_pools")
     assert spent == Decimal(sum(each.credits or 0 for each in published)).scaleb(-6)
-
-
-async def test_an_organization_purged_meanwhile_does_not_hold_up_its_neighbours(
-    settlement: Settlement, owner: asyncpg.Connection, database: FreshDatabase
-) -> None:
-    await owner.execute("select create_organization('gone')")
-    purger = await asyncpg.connect(database.dsn)
-    purge = purger.transaction()
-    await purge.start()
-    await purger.execute("select purge_organization('gone')")
-    settling = asyncio.create_task(settlement.settle([event("gone", credits=0), event(credits=1)]))
-    async with asyncio.timeout(30):
-        while not await owner.fetchval(
-            "select exists (select 1 from pg_stat_activity where wait_event_type = 'Lock')"
-        ):
-            pass
-    await purge.commit()
-    await purger.close()
-    settled = await settling
-    assert [(each.outcome, each.reason) for each in settled] == [
-        (Outcome.REFUSED, "unknown_organization"),
-        (Outcome.CHARGED, None),
-    ]
-    orphans = await owner.fetchval("select count(*) from credit_usage_attribution where org_id = 'gone'")
-    assert orphans == 0
 
 
 async def test_overage_taken_earlier_in_a_batch_counts_against_its_limit(

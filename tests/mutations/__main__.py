@@ -31,8 +31,11 @@ SUITES = [
     ["tests/integration/test_settlement_against_model.py"],
     [
         "tests/integration/test_settlement.py",
+        "tests/integration/test_settlement_meanwhile.py",
         "tests/integration/test_resets.py",
         "tests/integration/test_voids.py",
+        "tests/integration/test_voids_meanwhile.py",
+        "tests/integration/test_voids_seen.py",
     ],
     ["tests/integration/test_settlement_under_load.py"],
 ]

@@ -1,5 +1,6 @@
--- Looks again for events that rating refused, after the batch has waited for others: their pools are locked, or it
--- wrote nothing. Whoever settled one of them meanwhile came before this batch.
+-- Looks for events that rating refused: such an event is inserted nowhere, so that only looking tells whether it is
+-- known. That is done after the batch has waited for others, when their pools are locked or nothing was written: whoever
+-- settled one of them meanwhile came before this batch.
 --
 -- usage: the batch. event_org_ids: the organization of each event. letters: of the events that wrote no row, null for
 -- those that did. fresh: which events wrote a row.

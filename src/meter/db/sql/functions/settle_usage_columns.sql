@@ -87,8 +87,7 @@ begin
         repeated := repeated_usage(usage, event_org_ids, latest);
         left_out := repeated;
     end if;
-    -- What rating refused is inserted nowhere, so that only looking tells whether it is known.
-    if not expect_new or usage.refusals is not null then
+    if not expect_new then
         letters := compare_with_ledger(usage, event_org_ids, null);
         if array_position(letters, null) is null then
             perform wait_for_standbys();

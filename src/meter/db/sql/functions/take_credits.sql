@@ -51,7 +51,8 @@ begin
         raise exception 'a pool does not cover a batch' using errcode = 'MT010';
     end if;
 
-    -- What the two updates could not see: those of whom nothing is taken, and closed organizations, which are few.
+    -- What the two updates could not see: those of whom nothing is taken, and closed organizations, which are few. Who has
+    -- no allocation has no period either.
     if exists (
         select 1
         from unnest(account_orgs, account_users, totals, allocation_ids, period_nos)
@@ -61,8 +62,7 @@ begin
                on allocation.org_id = pool.org_id and allocation.user_id = account.user_id and allocation.is_active
         where account.total is not null and not short[account.org]
           and (account.total = 0 or account.allocation_id is null)
-          and (allocation.id is distinct from account.allocation_id
-               or allocation.period_no is distinct from account.period_no
+          and (allocation.period_no is distinct from account.period_no
                or account.total > 0 and pool.allocation_required)
     ) or exists (
         select 1 from organizations organization
