@@ -25,9 +25,11 @@ up: install ## start everything on this machine; Ctrl-C stops it
 demo: install ## start everything and replay a day of real usage
 	@$(BIN)/meter up --demo $(ARGS)
 
+# Test files that run at the same time, each group with servers of its own.
+WORKERS ?= 2
 .PHONY: test
 test: install ## run all tests against private servers
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -p xdist.plugin -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: unit
 unit: install ## run the tests that need no server

