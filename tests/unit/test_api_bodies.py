@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from meter.api.bodies import plain
 from meter.api.exports import wanted_format
-from meter.api.series import BUCKETS_MAX, bucket_starts
+from meter.api.series import BUCKETS_MAX, bucket_starts, filled
+from meter.db.usage_summary import SeriesPart
 
 if TYPE_CHECKING:
     from meter.db.usage_summary import Interval
@@ -75,3 +77,32 @@ def test_a_thousand_spans_are_the_most() -> None:
     last = start.replace(hour=0).timestamp() + BUCKETS_MAX * 3_600
     assert len(bucket_starts(start, datetime.fromtimestamp(last, UTC), "hour") or []) == BUCKETS_MAX
     assert bucket_starts(start, datetime.fromtimestamp(last + 1, UTC), "hour") is None
+
+
+def test_every_span_of_every_part_has_its_point() -> None:
+    starts = [datetime(2026, 11, day, tzinfo=UTC) for day in (1, 2)]
+    second = int(starts[1].timestamp())
+    part = SeriesPart('a "b"', [second], [3], ["-0.000001"], ["7"])
+
+    named, unnamed = (
+        msgspec.json.decode(msgspec.json.encode(filled(series, starts))) for series in ([part], [])
+    )
+
+    empty = {"events": 0, "credits": "0", "unfunded_credits": "0"}
+    assert unnamed == [
+        {"group": None, "points": [{"start": f"2026-11-0{day}T00:00:00Z"} | empty for day in (1, 2)]}
+    ]
+    assert named == [
+        {
+            "group": 'a "b"',
+            "points": [
+                {"start": "2026-11-01T00:00:00Z"} | empty,
+                {
+                    "start": "2026-11-02T00:00:00Z",
+                    "events": 3,
+                    "credits": "-0.000001",
+                    "unfunded_credits": "7",
+                },
+            ],
+        }
+    ]

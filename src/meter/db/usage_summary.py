@@ -58,13 +58,13 @@ class UsageSums:
 class SeriesPart:
     """A part of the time series; None: of all that have no part of their own.
 
-    ``starts`` are the beginnings of the spans in which something happened, in any order; the other lists have
-    the sums of each. There may be ten thousand, so that amounts are text in plain notation: nobody calculates
-    with them.
+    ``starts`` are the beginnings of the spans in which something happened, in seconds since 1970 and in any
+    order; the other lists have the sums of each. There may be ten thousand, so that amounts are text in plain
+    notation: nobody calculates with them.
     """
 
     name: str | None
-    starts: list[datetime]
+    starts: list[int]
     events: list[int]
     credits: list[str]
     unfunded_credits: list[str]

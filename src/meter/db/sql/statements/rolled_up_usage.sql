@@ -192,7 +192,7 @@ series as (
     where $19 = 'user_id' and everyone.entries > coalesce(named.entries, 0)
 )
 select 'complete' as part, null as name, null as detail, 0 as events, 0::numeric as quantity, 0::numeric as credits,
-       0::numeric as unfunded_credits, 0::numeric as api_cost, null::timestamptz[] as starts, null::bigint[] as events_each,
+       0::numeric as unfunded_credits, 0::numeric as api_cost, null::bigint[] as starts, null::bigint[] as events_each,
        null::text[] as credits_each, null::text[] as unfunded_credits_each
 from complete
 union all
@@ -206,6 +206,6 @@ union all
 (select 'user', user_id, null, events, null, credits, unfunded_credits, null, null, null, null, null
  from users order by credits desc, events desc, user_id)
 union all
-(select 'series', split, null, null, null, null, null, null, array_agg(bucket), array_agg(events),
+(select 'series', split, null, null, null, null, null, null, array_agg(extract(epoch from bucket)::bigint), array_agg(events),
         array_agg(trim_scale(credits)::text), array_agg(trim_scale(unfunded_credits)::text)
  from series group by split order by split nulls last);

@@ -113,7 +113,7 @@ named_splits as (
     limit $18
 )
 select 'complete' as part, null as name, null as detail, 0 as events, 0::numeric as quantity, 0::numeric as credits,
-       0::numeric as unfunded_credits, 0::numeric as api_cost, null::timestamptz[] as starts, null::bigint[] as events_each,
+       0::numeric as unfunded_credits, 0::numeric as api_cost, null::bigint[] as starts, null::bigint[] as events_each,
        null::text[] as credits_each, null::text[] as unfunded_credits_each
 from complete
 union all
@@ -129,7 +129,7 @@ union all
 select 'user', $2, null, sum(events)::bigint, null, sum(credits), sum(unfunded_credits), null, null, null, null, null
 from sums having count(*) > 0
 union all
-(select 'series', split, null, null, null, null, null, null, array_agg(bucket), array_agg(events),
+(select 'series', split, null, null, null, null, null, null, array_agg(extract(epoch from bucket)::bigint), array_agg(events),
         array_agg(trim_scale(credits)::text), array_agg(trim_scale(unfunded_credits)::text)
  from (
      select bucket, case when split in (select split from named_splits) then split end as split,
