@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 #: More than the steps that are done at once.
 _CONNECTIONS = 5
-#: Of one step, which takes milliseconds; what waits so long waits for ever.
-_TIMEOUT_S = 10
+#: Of one step, which takes milliseconds, or seconds on a busy machine; what waits so long waits for ever.
+_TIMEOUT_S = 60
 
 _WAITING = """
 select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'

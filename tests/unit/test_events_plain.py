@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.malformed import UNDECODABLE, Malformed, body
 from tests.usage_json import V7, usage_messages
@@ -19,6 +19,8 @@ from meter.events.plain import read_plain_batch, read_plain_event
 
 #: ``make test-model`` asks for more.
 EXAMPLES = int(os.environ.get("METER_TEST_EXAMPLES", "100"))
+#: Drawing a message may take a second where everything else runs, too.
+SLOW_ON_A_BUSY_MACHINE = [HealthCheck.too_slow]
 _JSON = msgspec.json.Decoder(float_hook=Decimal)
 
 
@@ -40,7 +42,7 @@ def spelled(event: Usage | None) -> list[str]:
     return [f"{name}: {value!r}" for name, value in fields.items()]
 
 
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, suppress_health_check=SLOW_ON_A_BUSY_MACHINE)
 @given(usage_messages())
 def test_the_fast_way_declines_or_reads_what_the_exact_way_reads(message: bytes) -> None:
     plain = read_plain_event(message)
@@ -50,7 +52,7 @@ def test_the_fast_way_declines_or_reads_what_the_exact_way_reads(message: bytes)
         assert repr(_JSON.decode(plain.metadata)) == repr(plain.numbers)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, suppress_health_check=SLOW_ON_A_BUSY_MACHINE)
 @given(st.lists(usage_messages(), max_size=4))
 def test_a_batch_is_read_as_its_elements_are(elements: list[bytes]) -> None:
     message = b"[" + b",".join(elements) + b"]"
