@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 #: Bytes from which on compressing pays: what is shorter travels in one packet either way, as a balance does.
 MINIMUM_BYTES = 1_400
 
-#: Of 9. JSON of the history gets within a tenth of the smallest in a third of the time.
-LEVEL = 4
+#: Of 9. A series of 8,000 points, 780 kB, takes 3 ms and becomes 126 kB; at 4 it takes 15 and becomes 112, at
+#: 6 28 and 109. Other answers are too short for it to matter.
+LEVEL = 1
 
 
 def compressing(app: ASGIApp) -> ASGIApp:

@@ -105,47 +105,44 @@ users as materialized (
     limit $21
 ),
 timed as materialized (
-    select date_trunc($18, starts_at, 'UTC') as bucket, split, sum(sign * entries) as entries, sum(sign * events) as events,
-           sum(sign * credits) as credits, sum(sign * unfunded_credits) as unfunded_credits
+    -- Sums by hours are the spans themselves then, and truncating thousands would show.
+    select case $18 when 'hour' then starts_at else date_trunc($18, starts_at, 'UTC') end as bucket,
+           case $19::text when 'outcome' then outcome::text when 'service_type' then service_type end as split,
+           sum(sign * entries) as entries, sum(sign * events) as events,
+           coalesce(sum(case sign when 1 then credits else -credits end) filter (where outcome in ('charged', 'overage')), 0)
+               as credits,
+           coalesce(sum(case sign when 1 then credits else -credits end) filter (where outcome = 'unfunded'), 0)
+               as unfunded_credits
     from (
-        select sign, starts_at,
-               case $19::text when 'outcome' then outcome::text when 'service_type' then service_type end as split,
-               sum(entries) as entries, sum(events) as events,
-               coalesce(sum(credits) filter (where outcome in ('charged', 'overage')), 0) as credits,
-               coalesce(sum(credits) filter (where outcome = 'unfunded'), 0) as unfunded_credits
-        from (
-            select piece.sign, sums.starts_at, sums.service_type, sums.outcome, sums.entries, sums.events, sums.credits
-            from unnest($6::text[], $7::timestamptz[], $8::timestamptz[], $9::integer[])
-                 as piece (span, starts_at, ends_at, sign)
-            cross join complete
-            cross join lateral (
-                select * from readable_usage_by_service sums
-                where sums.org_id = $1 and sums.span = piece.span::usage_span
-                  and sums.starts_at >= piece.starts_at and sums.starts_at < piece.ends_at
-                offset 0
-            ) as sums
-            union all
-            select sign, starts_at, service_type, outcome, entries, events, credits from unsummed
-        ) as kind
-        group by 1, 2, 3
-    ) as signed
+        select piece.sign, sums.starts_at, sums.service_type, sums.outcome, sums.entries, sums.events, sums.credits
+        from unnest($6::text[], $7::timestamptz[], $8::timestamptz[], $9::integer[]) as piece (span, starts_at, ends_at, sign)
+        cross join complete
+        cross join lateral (
+            select * from readable_usage_by_service sums
+            where sums.org_id = $1 and sums.span = piece.span::usage_span
+              and sums.starts_at >= piece.starts_at and sums.starts_at < piece.ends_at
+            offset 0
+        ) as sums
+        union all
+        select sign, starts_at, service_type, outcome, entries, events, credits from unsummed
+    ) as kind
     group by 1, 2
     having sum(sign * entries) > 0
 ),
 -- Of the users that have a part of their own; empty unless users split the series.
 timed_users as materialized (
-    select date_trunc($18, starts_at, 'UTC') as bucket, user_id as split,
-           sum(sign * entries) as entries, sum(sign * events) as events, sum(sign * credits) as credits,
-           sum(sign * unfunded_credits) as unfunded_credits
+    select case $18 when 'hour' then starts_at else date_trunc($18, starts_at, 'UTC') end as bucket, user_id as split,
+           sum(sign * entries) as entries, sum(sign * events) as events,
+           sum(case sign when 1 then credits else -credits end) as credits,
+           sum(case sign when 1 then unfunded_credits else -unfunded_credits end) as unfunded_credits
     from (
         select piece.sign, sums.starts_at, sums.user_id, sums.entries, sums.events, sums.credits, sums.unfunded_credits
         from unnest($6::text[], $7::timestamptz[], $8::timestamptz[], $9::integer[]) as piece (span, starts_at, ends_at, sign)
-        cross join lateral (
-            select distinct known.starts_at from readable_usage_by_service known
-            where known.org_id = $1 and known.span = piece.span::usage_span
-              and known.starts_at >= piece.starts_at and known.starts_at < piece.ends_at
-            offset 0
-        ) as known
+        -- Looked up span by span: of users that are not among them an organization may have any number.
+        cross join lateral generate_series(
+            piece.starts_at, piece.ends_at - interval '1 microsecond',
+            case piece.span when 'hour' then interval '1 hour' when 'day' then interval '24 hours' else interval '168 hours' end
+        ) as known (starts_at)
         cross join lateral (
             select * from readable_usage_by_user sums
             where sums.org_id = $1 and sums.span = piece.span::usage_span and sums.starts_at = known.starts_at

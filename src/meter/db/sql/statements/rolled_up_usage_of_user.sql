@@ -63,7 +63,7 @@ entries as (
     where not days.is_busy and (usage.event_key, usage.entry) not in (select key, entry from queued)
 ),
 sums as materialized (
-    select date_trunc($15, starts_at, 'UTC') as bucket, service_type, service_name, outcome,
+    select case $15 when 'hour' then starts_at else date_trunc($15, starts_at, 'UTC') end as bucket, service_type, service_name, outcome,
            sum(sign * entries) as entries, sum(sign * events) as events, sum(sign * quantity) as quantity,
            sum(sign * credits) as all_credits,
            coalesce(sum(sign * credits) filter (where outcome in ('charged', 'overage')), 0) as credits,
