@@ -130,7 +130,7 @@ async def test_without_a_database_it_answers_503_and_is_not_ready(
         async with (
             read_api_app(dsn, issuer, CollectorRegistry()) as app,
             serving(app, "127.0.0.1", 0) as port,
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http,
         ):
             headers = {"Authorization": f"Bearer {issuer.token('ann')}"}
             response = await http.get(f"{BASE_PATH}/credits/acme", headers=headers)
