@@ -25,7 +25,7 @@ up: install ## start everything on this machine; Ctrl-C stops it
 demo: install ## start everything and replay a day of real usage
 	@$(BIN)/meter up --demo $(ARGS)
 
-# Test files that run at the same time, each group with servers of its own.
+# How many processes run tests side by side, each with servers of its own.
 WORKERS ?= 2
 .PHONY: test
 test: install ## run all tests against private servers
@@ -33,7 +33,7 @@ test: install ## run all tests against private servers
 
 .PHONY: unit
 unit: install ## run the tests that need no server
-	@$(BIN)/python -m pytest tests/unit $(ARGS)
+	@$(BIN)/python -m pytest -p xdist.plugin -n $(WORKERS) --dist worksteal tests/unit $(ARGS)
 
 .PHONY: test-model
 test-model: install ## hold settlement and quick decoding to their models for 10,000 examples; takes half an hour
