@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,7 +11,7 @@ from starlette.routing import Match
 
 from meter.admin.organization_problems import OUTSPOKEN
 from meter.api.problems import RETRY_AFTER_S, Kind, Problem, not_found
-from meter.credits import format_amount, parse_amount
+from meter.credits import format_amount
 from meter.db.writing import WriteTookTooLong
 from meter.errors import (
     AllocationExceedsPool,
@@ -139,8 +140,9 @@ def _reversal_too_large(error: SettlementError) -> Problem:
 
 
 def _amounts(error: SettlementError) -> dict[str, str]:
+    """What the database tells of sums, which may be larger than any amount that is sent."""
     told = msgspec.json.decode(error.detail or "{}", type=dict[str, str])
-    return {name: format_amount(parse_amount(amount)) for name, amount in told.items()}
+    return {name: format_amount(Decimal(sum_)) for name, sum_ in told.items()}
 
 
 _TELLING: dict[type[SettlementError], Callable[[SettlementError], Problem]] = {
