@@ -165,8 +165,8 @@ async def test_a_wrong_amount_or_reason_is_422(
     [
         ("GET", "/credits/acme/add", "POST"),
         ("PUT", "/credits/acme/allocate", "POST"),
-        ("DELETE", "/credits/acme", "GET"),
-        ("POST", "/credits/acme", "GET"),
+        ("DELETE", "/credits/acme", "GET, HEAD"),
+        ("POST", "/credits/acme", "GET, HEAD"),
         ("PUT", "/credits/deduct", "POST"),
     ],
 )

@@ -175,5 +175,6 @@ async def _no_route(request: Request, _error: Exception) -> Response:
     ]
     if not allowed:
         return Problem(Kind.NOT_FOUND, "there is nothing at this address").response()
-    methods = ", ".join(allowed)
+    # Wherever GET is, HEAD is.
+    methods = ", ".join(allowed).replace("GET", "GET, HEAD")
     return Problem(Kind.METHOD_NOT_ALLOWED, f"here is only {methods}", headers={"Allow": methods}).response()

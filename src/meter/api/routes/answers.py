@@ -32,7 +32,7 @@ _EXAMPLE_DETAIL = {
 }
 _HEADERS: dict[Kind, dict[str, str]] = {
     Kind.UNAUTHENTICATED: {"WWW-Authenticate": "A Bearer challenge."},
-    Kind.READ_ONLY: {"Allow": "GET"},
+    Kind.READ_ONLY: {"Allow": "GET, HEAD"},
     Kind.TOO_MANY_REQUESTS: {
         "Retry-After": "Seconds.",
         "RateLimit": "What is left of which limit, and seconds until there is more.",
