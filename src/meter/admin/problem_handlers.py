@@ -29,7 +29,7 @@ from meter.errors import (
 from meter.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from fastapi import FastAPI
     from starlette.requests import Request
@@ -162,10 +162,19 @@ async def _took_too_long(_request: Request, _error: Exception) -> Response:
     ).response()
 
 
+def allowed_methods(routed: Iterable[str]) -> str:
+    """Write what can be done at an address as ``Allow`` does; wherever GET is, HEAD is.
+
+    Args:
+        routed: the methods of its routes.
+    """
+    return ", ".join(method.upper() for method in routed).replace("GET", "GET, HEAD")
+
+
 async def _no_route(request: Request, _error: Exception) -> Response:
     """The router's own: no such route, or not with this method."""
     # What is said of exactly this path goes before what has parameters: no organization is called "deduct".
-    allowed = [method.upper() for method in request.app.openapi()["paths"].get(request.url.path, ())] or [
+    allowed = list(request.app.openapi()["paths"].get(request.url.path, ())) or [
         method
         for method in _METHODS
         if any(
@@ -175,6 +184,5 @@ async def _no_route(request: Request, _error: Exception) -> Response:
     ]
     if not allowed:
         return Problem(Kind.NOT_FOUND, "there is nothing at this address").response()
-    # Wherever GET is, HEAD is.
-    methods = ", ".join(allowed).replace("GET", "GET, HEAD")
+    methods = allowed_methods(allowed)
     return Problem(Kind.METHOD_NOT_ALLOWED, f"here is only {methods}", headers={"Allow": methods}).response()
