@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 from tests.private_servers import PostgresServers, fresh_broker, running_rabbitmq, throwaway_folder
 
 from meter.settings import load_settings
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
 
     from meter.local.postgres import PostgresServer
     from meter.local.rabbitmq import RabbitServer
+
+
+# By default an error is drawn with all its local variables: a page of the ledger among them takes seconds,
+# during which nothing of the test goes on.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 @pytest.fixture(scope="session")
