@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from tests.unwilling_issuer import UnwillingIssuer
 
 MINE = f"{BASE_PATH}/organizations"
-#: What a fetch may take here.
-PATIENCE_S = 0.5
+#: What a fetch may take here: long enough that a busy machine serves some others meanwhile.
+PATIENCE_S = 1.0
+#: Fifty who waited one after the other would take longer.
+SOON_S = 10 * PATIENCE_S
 
 
 @pytest.fixture(scope="module")
@@ -107,10 +109,10 @@ async def test_strangers_wait_together_for_one_fetch_while_who_is_known_is_serve
         started = asyncio.get_running_loop().time()
         strangers = [asyncio.create_task(people.status_of(f"made-up-{number}")) for number in range(50)]
         await until(issuer.times_asked, lambda asked: asked == 2)
-        assert [await people.status_of() for _ in range(20)] == [200] * 20
+        assert [await people.status_of() for _ in range(5)] == [200] * 5
         assert not any(stranger.done() for stranger in strangers), "nobody waited: nothing was shown"
         assert await asyncio.gather(*strangers) == [401] * 50
-        assert asyncio.get_running_loop().time() - started < 4 * PATIENCE_S
+        assert asyncio.get_running_loop().time() - started < SOON_S
         assert issuer.asked == 2
         await until(issuer.still_there, lambda there: there == 0)
 
@@ -147,7 +149,7 @@ async def test_an_issuer_that_hangs_from_the_start_is_503_in_time_and_used_once_
     started = asyncio.get_running_loop().time()
     async with api(database, issuer, signer) as people:
         assert await people.status_of() == 503
-        assert asyncio.get_running_loop().time() - started < 4 * PATIENCE_S
+        assert asyncio.get_running_loop().time() - started < SOON_S
         issuer.mood = "answers"
         assert await until(people.status_of, lambda status: status != 503) == 200
 
