@@ -161,6 +161,11 @@ def check_against_contract(response: httpx.Response, contract: dict[str, Any] | 
     assert response.status_code != 500, response.text
     assert response.headers["x-request-id"]
     assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.status_code < 400 or response.headers["content-type"] == "application/problem+json"
+    if response.request.url.path.startswith(BASE_PATH):
+        # For its caller alone: neither a proxy nor anybody else at the browser is shown it.
+        assert response.headers["cache-control"] in ("private, no-cache", "no-store")
+        assert response.headers["cache-control"] == "no-store" or "Authorization" in response.headers["vary"]
     answers = _answers_of(response.request, contract)
     if answers is None:
         assert response.status_code in (401, 404, 405), response.text

@@ -65,3 +65,10 @@ def a_well_formed_request_is_422_for_a_known_reason_only(
             for known in REFUSED_THOUGH_THE_SCHEMA_ALLOWS_IT
         ), f"refused though the schema allows it: {fault}"
     return None
+
+
+@schemathesis.check
+def a_fault_of_ours_names_its_request(_context: CheckContext, response: Response, _case: Case) -> bool | None:
+    """Fail on 5xx with the id under which the server's log has the request."""
+    assert response.status_code < 500, f"X-Request-ID: {response.headers['x-request-id'][0]}"
+    return None

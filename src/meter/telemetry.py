@@ -42,8 +42,13 @@ _BEARER = re.compile(r"(?i)\bbearer\s+\S+|\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*")
 #: How much of an error's own words is written, in characters.
 _ERROR_TEXT_MAX = 300
 
-#: Libraries whose failures meter reports itself, once, in its own words.
-_QUIET_LOGGERS = {"aiormq": logging.CRITICAL, "aio_pika": logging.CRITICAL, "uvicorn": logging.WARNING}
+#: Libraries whose failures meter reports itself, once, in its own words; httpx has a line for every request.
+_QUIET_LOGGERS = {
+    "aiormq": logging.CRITICAL,
+    "aio_pika": logging.CRITICAL,
+    "uvicorn": logging.WARNING,
+    "httpx": logging.WARNING,
+}
 
 
 def configure_logging(

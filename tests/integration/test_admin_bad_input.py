@@ -93,6 +93,21 @@ async def test_a_body_too_large_is_not_read_on(api: AdminClient) -> None:
 
 
 @pytest.mark.parametrize(
+    ("media_type", "content", "status"),
+    [
+        ("text/plain", b"[" * 70_000, 413),
+        ("text/plain", b"[", 415),
+        ("application/json", b"[", 422),
+    ],
+)
+async def test_of_several_faults_of_a_body_the_first_in_order_is_told(
+    api: AdminClient, media_type: str, content: bytes, status: int
+) -> None:
+    headers = api.headers("adam", key="k") | {"Content-Type": media_type}
+    assert (await api.send("/credits/acme/allocate", headers, content=content)).status_code == status
+
+
+@pytest.mark.parametrize(
     "media_type", [None, "", "text/plain", "application/xml", "application/jsonp", "json"]
 )
 async def test_a_body_of_another_kind_is_refused(api: AdminClient, media_type: str | None) -> None:
@@ -165,8 +180,8 @@ async def test_a_wrong_amount_or_reason_is_422(
     [
         ("GET", "/credits/acme/add", "POST"),
         ("PUT", "/credits/acme/allocate", "POST"),
-        ("DELETE", "/credits/acme", "GET"),
-        ("POST", "/credits/acme", "GET"),
+        ("DELETE", "/credits/acme", "GET, HEAD"),
+        ("POST", "/credits/acme", "GET, HEAD"),
         ("PUT", "/credits/deduct", "POST"),
     ],
 )

@@ -134,13 +134,13 @@ async def test_another_organization_and_an_unknown_one_answer_alike(api: ApiClie
         assert (other.status_code, other.content) == (404, unknown.content)
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "BREW"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"])
 @pytest.mark.parametrize("path", ["/credits/acme", "/credits/acme/add", "/subscriptions"])
 async def test_every_write_is_405_and_says_where_writes_go(api: ApiClient, method: str, path: str) -> None:
     headers = {"Authorization": f"Bearer {api.issuer.token('olga')}"}
     response = await api.http.request(method, BASE_PATH + path, headers=headers, content=b"{not json")
-    assert (response.status_code, response.headers["allow"]) == (405, "GET")
-    assert method == "HEAD" or "meter admin" in response.json()["detail"]
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD")
+    assert "meter admin" in response.json()["detail"]
 
 
 async def test_members_see_only_their_own_usage(api: ApiClient) -> None:

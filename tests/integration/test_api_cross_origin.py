@@ -46,6 +46,8 @@ async def test_a_page_on_the_list_may_ask_and_read_the_answer(
         assert (asked.status_code, asked.headers["access-control-allow-origin"]) == (200, APP)
         assert "Authorization" in asked.headers["access-control-allow-headers"]
         assert asked.headers["x-request-id"]
+        head = {**PREFLIGHT, "Access-Control-Request-Method": "HEAD"}
+        assert (await http.options(PATH, headers={"Origin": APP, **head})).status_code == 200
         headers = {"Origin": APP, "Authorization": f"Bearer {issuer.token('ann')}"}
         answer = await http.get(PATH, headers=headers)
         refused = await http.get(PATH, headers={"Origin": APP})

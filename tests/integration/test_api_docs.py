@@ -11,8 +11,6 @@ from tests.read_api import BASE_PATH, read_api
 
 from meter.api.app import ReadApi
 from meter.api.problems import TYPE_PREFIX, Kind
-from meter.db.api_keys import ApiKeys, NewApiKey
-from meter.db.key_secrets import make_key
 from meter.db.pool import open_pool
 
 if TYPE_CHECKING:
@@ -22,7 +20,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "api.md").read_text("utf-8")
 SQL = re.compile(r"^```sql\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CURL = re.compile(
-    r'^curl -H "Authorization: Bearer \$(?P<token>TOKEN|SYSTEM_TOKEN|KEY)"'
+    r'^curl -H "Authorization: Bearer \$(?P<token>TOKEN|SYSTEM_TOKEN)"'
     r'(?: -H "Accept: (?P<accept>.*)")? "\$BASE(?P<path>.*)"$',
     re.MULTILINE,
 )
@@ -59,25 +57,6 @@ async def test_every_curl_of_the_page_works_and_every_endpoint_has_one(
 def test_every_type_of_problem_is_on_the_page() -> None:
     for kind in Kind:
         assert f"`{TYPE_PREFIX}{kind}`" in PAGE
-
-
-async def test_every_curl_of_the_integration_guide_works_with_a_key(
-    database: FreshDatabase, tmp_path: Path
-) -> None:
-    connection = await asyncpg.connect(database.dsn)
-    await connection.execute("select create_organization('acme')")
-    await connection.close()
-    key = make_key()
-    async with await open_pool(database.dsn, "meter_admin", max_connections=1) as admin:
-        made = NewApiKey(None, "my-service", ["check", "read"])
-        await ApiKeys(admin).add(made, key.prefix, key.sha256, actor="test")
-    calls = list(CURL.finditer((DOCS / "integration.md").read_text("utf-8")))
-    assert {call["token"] for call in calls} == {"KEY"}
-    async with read_api(database.dsn, tmp_path) as api:
-        for call in calls:
-            headers = {"Authorization": f"Bearer {key.key}"}
-            response = await api.http.get(BASE_PATH + call["path"], headers=headers)
-            assert response.status_code == 200, call["path"]
 
 
 async def test_the_question_about_reading_by_hand_is_answered_rightly(database: FreshDatabase) -> None:

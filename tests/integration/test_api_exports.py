@@ -14,6 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from tests.read_api import BASE_PATH, Issuer, read_api_app
 
+from meter.db.reading import STATEMENT_TIMEOUT_MS
 from meter.operations import serving
 
 if TYPE_CHECKING:
@@ -44,13 +45,18 @@ UNREAD = {"events": 2_500, "metadata_chars": 8_000}
 
 @asynccontextmanager
 async def served(
-    database: FreshDatabase, folder: Path, encoding: str = "identity"
+    database: FreshDatabase,
+    folder: Path,
+    encoding: str = "identity",
+    statement_timeout_ms: int = STATEMENT_TIMEOUT_MS,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client that owner olga is signed in with; its connections have small buffers."""
     issuer = Issuer(folder / "jwks.json")
     small = httpx.AsyncHTTPTransport(socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)])
     async with (
-        read_api_app(database.dsn, issuer, CollectorRegistry()) as app,
+        read_api_app(
+            database.dsn, issuer, CollectorRegistry(), statement_timeout_ms=statement_timeout_ms
+        ) as app,
         serving(app, "127.0.0.1", 0) as port,
         httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}{BASE_PATH}",
@@ -104,6 +110,27 @@ async def test_a_failure_midway_breaks_the_connection_off(
         with pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
             async for _chunk in chunks:
                 pass
+
+
+async def test_an_export_takes_as_long_as_it_takes_and_each_of_its_statements_no_longer_than_it_may(
+    database: FreshDatabase, owner: asyncpg.Connection, tmp_path: Path
+) -> None:
+    await owner.execute(EVENTS, UNREAD["events"], UNREAD["metadata_chars"])
+    path = "/credits/acme/events?format=ndjson"
+    async with served(database, tmp_path, statement_timeout_ms=1_000) as http:
+        async with http.stream("GET", path) as response:
+            lines = response.aiter_lines()
+            await anext(lines)
+            # The reader takes a rest that is longer than any statement may be.
+            await owner.execute("select pg_sleep(1.1)")
+            assert 1 + sum([1 async for _line in lines]) == UNREAD["events"]
+        async with http.stream("GET", path) as response, owner.transaction():
+            chunks = response.aiter_bytes()
+            await anext(chunks)
+            await owner.execute("lock table credit_usage_attribution")
+            with pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
+                async for _chunk in chunks:
+                    pass
 
 
 async def test_a_failure_before_the_first_byte_is_a_problem(

@@ -73,11 +73,16 @@ class Limited:
         return await self.send(headers, path, method, address)
 
     async def send(
-        self, headers: dict[str, str], path: str = MINE, method: str = "GET", address: str = "192.0.2.1"
+        self,
+        headers: dict[str, str],
+        path: str = MINE,
+        method: str = "GET",
+        address: str = "192.0.2.1",
+        content: AsyncIterator[bytes] | None = None,
     ) -> httpx.Response:
         transport = httpx.ASGITransport(self._app, client=(address, 1))  # type: ignore[arg-type]
         async with httpx.AsyncClient(transport=transport, base_url="http://meter.test") as http:
-            return await http.request(method, path, headers=headers)
+            return await http.request(method, path, headers=headers, content=content)
 
     async def statuses(self, count: int, **how: str) -> list[int]:
         return [(await self.ask(**how)).status_code for _ in range(count)]
@@ -114,6 +119,20 @@ async def test_a_caller_who_asks_too_often_is_told_when_to_come_back(
         assert await app.statuses(1, user_id="ben") == [200]
         assert await app.statuses(3, method="POST") == [405, 405, 429]
         assert await app.statuses(4, user_id="ben", method="DELETE") == [405, 405, 429, 429]
+
+
+async def test_of_who_asks_too_often_no_body_is_read(database: FreshDatabase, issuer: Issuer) -> None:
+    reads = []
+
+    async def body() -> AsyncIterator[bytes]:
+        reads.append("read")
+        yield b"{}"
+
+    async with limited(database, issuer) as app:
+        headers = {"Authorization": f"Bearer {issuer.token('ann')}"}
+        statuses = [(await app.send(headers, method="POST", content=body())).status_code for _ in range(3)]
+        nobodys = [(await app.send({}, method="POST", content=body())).status_code for _ in range(4)]
+    assert (statuses, nobodys, reads) == ([405, 405, 429], [401, 401, 401, 429], [])
 
 
 async def test_health_is_not_limited(database: FreshDatabase, issuer: Issuer) -> None:

@@ -104,18 +104,31 @@ async def test_a_killed_one_leaves_nothing_running_and_the_next_one_starts() -> 
         assert processes_in(folder) == []
 
 
-async def test_a_database_of_yours_needs_an_issuer_of_yours_before_anything_starts() -> None:
+@pytest.mark.parametrize(
+    ("setting", "value", "why"),
+    [
+        (
+            "METER_DATABASE_URL",
+            "postgresql://someone:s3cret@127.0.0.1:1/meter",
+            "METER_DATABASE_URL names a database of yours",
+        ),
+        ("METER_API_HOST", "0.0.0.0", "METER_API_HOST lets strangers reach the API"),
+        ("METER_ADMIN_HOST", "::", "METER_ADMIN_HOST lets strangers reach the control plane"),
+    ],
+)
+async def test_a_database_or_an_address_of_yours_needs_an_issuer_of_yours_before_anything_starts(
+    setting: str, value: str, why: str
+) -> None:
     with throwaway_folder() as parent:
-        running = await start(
-            parent / "state", METER_DATABASE_URL="postgresql://someone:s3cret@127.0.0.1:1/meter"
-        )
+        running = await start(parent / "state", **{setting: value})
         said = await running.ends()
         assert running.process.returncode == 1
         assert said.strip() == (
-            "Error: METER_DATABASE_URL names a database of yours, so development tokens are not trusted: "
+            f"Error: {why}, so development tokens are not trusted: "
             "set METER_TOKEN_ISSUER to yours, and METER_TOKEN_JWKS_URL or METER_TOKEN_JWKS_FILE where it "
             "does not say itself where its keys are"
         )
+        assert not (parent / "state" / "postgres").exists()
 
 
 async def test_addresses_of_other_servers_replace_the_embedded_ones_and_are_not_repeated() -> None:

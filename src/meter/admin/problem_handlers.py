@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,7 +11,7 @@ from starlette.routing import Match
 
 from meter.admin.organization_problems import OUTSPOKEN
 from meter.api.problems import RETRY_AFTER_S, Kind, Problem, not_found
-from meter.credits import format_amount, parse_amount
+from meter.credits import format_amount
 from meter.db.writing import WriteTookTooLong
 from meter.errors import (
     AllocationExceedsPool,
@@ -28,7 +29,7 @@ from meter.errors import (
 from meter.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from fastapi import FastAPI
     from starlette.requests import Request
@@ -139,8 +140,9 @@ def _reversal_too_large(error: SettlementError) -> Problem:
 
 
 def _amounts(error: SettlementError) -> dict[str, str]:
+    """What the database tells of sums, which may be larger than any amount that is sent."""
     told = msgspec.json.decode(error.detail or "{}", type=dict[str, str])
-    return {name: format_amount(parse_amount(amount)) for name, amount in told.items()}
+    return {name: format_amount(Decimal(sum_)) for name, sum_ in told.items()}
 
 
 _TELLING: dict[type[SettlementError], Callable[[SettlementError], Problem]] = {
@@ -160,10 +162,19 @@ async def _took_too_long(_request: Request, _error: Exception) -> Response:
     ).response()
 
 
+def allowed_methods(routed: Iterable[str]) -> str:
+    """Write what can be done at an address as ``Allow`` does; wherever GET is, HEAD is.
+
+    Args:
+        routed: the methods of its routes.
+    """
+    return ", ".join(method.upper() for method in routed).replace("GET", "GET, HEAD")
+
+
 async def _no_route(request: Request, _error: Exception) -> Response:
     """The router's own: no such route, or not with this method."""
     # What is said of exactly this path goes before what has parameters: no organization is called "deduct".
-    allowed = [method.upper() for method in request.app.openapi()["paths"].get(request.url.path, ())] or [
+    allowed = list(request.app.openapi()["paths"].get(request.url.path, ())) or [
         method
         for method in _METHODS
         if any(
@@ -173,5 +184,5 @@ async def _no_route(request: Request, _error: Exception) -> Response:
     ]
     if not allowed:
         return Problem(Kind.NOT_FOUND, "there is nothing at this address").response()
-    methods = ", ".join(allowed)
+    methods = allowed_methods(allowed)
     return Problem(Kind.METHOD_NOT_ALLOWED, f"here is only {methods}", headers={"Allow": methods}).response()

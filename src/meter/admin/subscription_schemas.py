@@ -73,7 +73,9 @@ class ChangeSubscription(Asked):
 class CancelQuery(BaseModel):
     """When it ends."""
 
-    immediately: bool = Field(False, description="At once instead of at the end of the period.")
+    immediately: bool = Field(
+        False, description="At once instead of at the end of the period.", examples=[True]
+    )
 
 
 class Proration(Answer):

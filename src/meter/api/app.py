@@ -11,6 +11,7 @@ from meter.api import health, routes
 from meter.api.authentication import BASE_PATH, Authentication
 from meter.api.compression import compressing
 from meter.api.cross_origin import CrossOrigin
+from meter.api.head_requests import HeadRequests
 from meter.api.problem_handlers import install_problem_handlers
 from meter.api.problems import PROBLEM_MEDIA_TYPE
 from meter.api.request_frame import RequestFrame
@@ -105,7 +106,7 @@ def build_app(
     api.state.checks = checks
     known = compressing(Authentication(api, identity))
     origins = identity.cors_origins
-    return RequestFrame(CrossOrigin(known, origins) if origins else known, metrics)
+    return HeadRequests(RequestFrame(CrossOrigin(known, origins) if origins else known, metrics))
 
 
 def _finish(operation: dict[str, Any], *, protected: bool) -> None:

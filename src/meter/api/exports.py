@@ -9,7 +9,7 @@ from starlette.responses import StreamingResponse
 from meter.api.bodies import CSV, NDJSON, NEGOTIATED, csv_header, csv_rows, ndjson_lines
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
     from datetime import datetime
 
     from starlette.responses import Response
@@ -50,7 +50,13 @@ def wanted_format(by_query: Format | None, accept: str | None) -> Format:
 
 
 async def export_response(
-    history: UsageHistory, wanted: UsageFilter, after: EntryPosition, limit: int | None, chosen: Format
+    history: UsageHistory,
+    wanted: UsageFilter,
+    after: EntryPosition,
+    limit: int | None,
+    chosen: Format,
+    *,
+    only_begin: bool = False,
 ) -> Response:
     """Answer with everything that matches.
 
@@ -63,11 +69,14 @@ async def export_response(
         after: where to begin.
         limit: entries at most; None for all.
         chosen: ``csv`` or ``ndjson``.
+        only_begin: for who wants the headers only: the first chunk is all that is read.
     """
     # What is recorded from now on is left out, or an export could run after a backfill for ever.
     recorded_by = await history.now()
     chunks = _chunks(history, wanted, after, limit, recorded_by)
     first = await anext(chunks)
+    if only_begin:
+        await chunks.aclose()
     write, header, media_type = _WRITERS[chosen]
     name = f"usage-{wanted.org_id.replace(':', '_')}.{chosen}"
     return StreamingResponse(
@@ -106,7 +115,7 @@ async def _chunks(
     after: EntryPosition,
     limit: int | None,
     recorded_by: datetime,
-) -> AsyncIterator[Sequence[UsageEntry]]:
+) -> AsyncGenerator[Sequence[UsageEntry], None]:
     left = limit
     while left is None or left > 0:
         size = CHUNK_ENTRIES if left is None else min(left, CHUNK_ENTRIES)

@@ -31,6 +31,12 @@ RETRY_S = 5.0
 #: key ids as they like.
 UNKNOWN_BURST = 5
 UNKNOWN_REFILL_S = 10.0
+#: Seconds for which a fetch that failed speaks for the next ones: who comes then does not wait for an issuer
+#: that hangs. Longer would keep people out who could sign in again.
+FAILURE_HOLDS_S = 1.0
+#: Requests that wait for a fetch at once, each with its connection, as long as the fetch may take. Further
+#: ones are answered by the keys that are known: no number of made-up key ids fills the process.
+WAITING_MAX = 100
 
 
 class IssuerUnavailable(MeterError):
@@ -53,6 +59,8 @@ class IssuerKeys:
         self._keys: KeySet = {}
         self._fetching = asyncio.Lock()
         self._begun = float("-inf")
+        self._failed = float("-inf")
+        self._waiting = 0
         self._unknown = _Allowance(UNKNOWN_BURST, UNKNOWN_REFILL_S)
 
     @asynccontextmanager
@@ -78,16 +86,29 @@ class IssuerKeys:
     async def renew(self) -> None:
         """Fetch the keys because a token names one that is not known; at a bounded rate, whoever asks.
 
+        One fetch is under way at a time, and all who asked meanwhile share how it ends.
+
         Raises:
             IssuerUnavailable: there is no key at all yet.
         """
-        asked = time.monotonic()
-        async with self._fetching:
-            # Who waited for another's fetch that began later has keys as new as can be.
-            if self._begun < asked and self._unknown.take():
-                await self._fetched()
+        if self._waiting < WAITING_MAX and not self._failed_just_now():
+            self._waiting += 1
+            try:
+                await self._fetched_since(time.monotonic())
+            finally:
+                self._waiting -= 1
         if not self._keys:
             raise IssuerUnavailable
+
+    async def _fetched_since(self, asked: float) -> None:
+        async with self._fetching:
+            # Who waited for another's fetch that began later has keys as new as can be; where it failed, the
+            # next would fail as well.
+            if self._begun < asked and not self._failed_just_now() and self._unknown.take():
+                await self._fetched()
+
+    def _failed_just_now(self) -> bool:
+        return time.monotonic() < self._failed + FAILURE_HOLDS_S
 
     async def _keep_current(self, *, fetched: bool) -> None:
         while True:
@@ -102,6 +123,7 @@ class IssuerKeys:
         except (NotFetched, KeySetRefused) as error:
             # Half a deployment must not lock everyone out: good keys stay until there are better ones.
             log.warning("keys of the issuer not fetched", reason=str(error), keys=len(self._keys))
+            self._failed = time.monotonic()
             return False
         if keys is not None:
             self._keys = keys

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
@@ -17,6 +17,9 @@ from meter.api.cursors import (
     decode_id,
     decode_number,
     decode_position,
+    encode_id,
+    encode_number,
+    encode_position,
 )
 from meter.db.billing import NEWEST
 from meter.db.usage_history import EARLIEST, LATEST, EntryPosition
@@ -34,6 +37,9 @@ LIMIT_DEFAULT = 100
 SUMMARY_PERIOD = timedelta(days=30)
 
 Format = Literal["json", "csv", "ndjson"]
+#: For examples.
+_SOME_UUID = UUID("019a1c3e-7f00-7000-8000-000000000000")
+_SOME_POSITION = EntryPosition(datetime(2026, 1, 31, 12, tzinfo=UTC), _SOME_UUID, 0)
 EntryOutcome = Literal["charged", "overage", "unfunded", "unpriced", "void"]
 
 #: Not held to the form of an id: one that no organization can have is as unknown as any other.
@@ -46,7 +52,7 @@ ORG_ID_IN_PATH = {
     "description": "The organization's id.",
     "schema": {"type": "string", "examples": ["acme"]},
 }
-SubscriptionId = Annotated[str, Path(description="The subscription's id.")]
+SubscriptionId = Annotated[str, Path(description="The subscription's id.", examples=[str(_SOME_UUID)])]
 UserId = Annotated[str, Path(description="The user's id, percent-encoded.", examples=["ann@example.com"])]
 
 
@@ -67,7 +73,7 @@ def amount_pattern(*, digits: int = 14, places: int = 6, ahead: str = "") -> str
 Credits = Annotated[
     Decimal,
     PlainValidator(exact_decimal),
-    WithJsonSchema({"type": "string", "pattern": amount_pattern()}),
+    WithJsonSchema({"type": "string", "pattern": amount_pattern(), "examples": ["12.5"]}),
 ]
 
 
@@ -103,14 +109,20 @@ _SubscriptionCursor = Annotated[_Cursor, _readable_by(_decode_uuid)]
 _IdCursor = Annotated[_Cursor, _readable_by(decode_id)]
 _PositionCursor = Annotated[_Cursor, _readable_by(decode_position)]
 _NumberCursor = Annotated[_Cursor, _readable_by(decode_number)]
+_CURSOR = "The next_cursor of the page before."
+_Limit = Annotated[int, Field(ge=1, le=LIMIT_MAX, description="Rows at most.", examples=[50])]
+_OnlyUser = Annotated[
+    Text255 | None,
+    Field(description="Only this user's; members see only their own anyway.", examples=["ann@example.com"]),
+]
 _Time = Annotated[Moment, BeforeValidator(_without_space)]
 
 
 class PageQuery(BaseModel):
     """A page of a list."""
 
-    limit: int = Field(LIMIT_DEFAULT, ge=1, le=LIMIT_MAX, description="Rows at most.")
-    cursor: _IdCursor | None = Field(None, description="The next_cursor of the page before.")
+    limit: _Limit = LIMIT_DEFAULT
+    cursor: _IdCursor | None = Field(None, description=_CURSOR, examples=[encode_id("acme")])
 
     @property
     def after(self) -> str:
@@ -121,8 +133,10 @@ class PageQuery(BaseModel):
 class SubscriptionsQuery(BaseModel):
     """A page of subscriptions."""
 
-    limit: int = Field(LIMIT_DEFAULT, ge=1, le=LIMIT_MAX, description="Rows at most.")
-    cursor: _SubscriptionCursor | None = Field(None, description="The next_cursor of the page before.")
+    limit: _Limit = LIMIT_DEFAULT
+    cursor: _SubscriptionCursor | None = Field(
+        None, description=_CURSOR, examples=[encode_id(str(_SOME_UUID))]
+    )
 
     @property
     def after(self) -> UUID | None:
@@ -144,17 +158,22 @@ class PeriodQuery(BaseModel):
 class EntriesQuery(PeriodQuery):
     """Which entries of the usage history, and how."""
 
-    user_id: Text255 | None = Field(None, description="Only this user's; members see only their own anyway.")
+    user_id: _OnlyUser = None
     service_type: Text100 | None = Field(None, description="Only this service type.", examples=["llm"])
-    outcome: EntryOutcome | None = Field(None, description="Only entries of this outcome.")
+    outcome: EntryOutcome | None = Field(
+        None, description="Only entries of this outcome.", examples=["charged"]
+    )
     limit: int | None = Field(
         None,
         ge=1,
         le=LIMIT_MAX,
         description=f"Entries at most. JSON: {LIMIT_DEFAULT} where absent. CSV and NDJSON: all where absent.",
+        examples=[50],
     )
-    cursor: _PositionCursor | None = Field(None, description="The next_cursor of the page before.")
-    format: Format | None = Field(None, description="Goes before the Accept header.")
+    cursor: _PositionCursor | None = Field(
+        None, description=_CURSOR, examples=[encode_position(_SOME_POSITION)]
+    )
+    format: Format | None = Field(None, description="Goes before the Accept header.", examples=["json"])
 
     @property
     def after(self) -> EntryPosition:
@@ -174,10 +193,14 @@ class EntriesQuery(PeriodQuery):
 class SummaryQuery(PeriodQuery):
     """Which usage to add up, and how finely."""
 
-    user_id: Text255 | None = Field(None, description="Only this user's; members see only their own anyway.")
-    interval: Interval = Field("day", description="Spans of the time series, in UTC; weeks begin on Monday.")
+    user_id: _OnlyUser = None
+    interval: Interval = Field(
+        "day", description="Spans of the time series, in UTC; weeks begin on Monday.", examples=["week"]
+    )
     group_by: Split | None = Field(
-        None, description="Splits the time series; beyond ten parts the rest is one without a name."
+        None,
+        description="Splits the time series; beyond ten parts the rest is one without a name.",
+        examples=["service_type"],
     )
 
     def period(self, now: datetime) -> tuple[datetime, datetime]:
@@ -208,8 +231,8 @@ class BillingHistoryQuery(BaseModel):
     event_type: Text100 | None = Field(
         None, description="Only entries of this type.", examples=["credits_purchase"]
     )
-    limit: int = Field(LIMIT_DEFAULT, ge=1, le=LIMIT_MAX, description="Rows at most.")
-    cursor: _NumberCursor | None = Field(None, description="The next_cursor of the page before.")
+    limit: _Limit = LIMIT_DEFAULT
+    cursor: _NumberCursor | None = Field(None, description=_CURSOR, examples=[encode_number(4_711)])
 
     @property
     def before(self) -> int:
@@ -220,5 +243,7 @@ class BillingHistoryQuery(BaseModel):
 class CheckQuery(BaseModel):
     """A charge that someone thinks of making."""
 
-    user_id: Text255 | None = Field(None, description="Who would use it; the caller where absent.")
-    credits: Credits = Field(description="How many, as a decimal of at most six places.", examples=["12.5"])
+    user_id: Text255 | None = Field(
+        None, description="Who would use it; the caller where absent.", examples=["ann@example.com"]
+    )
+    credits: Credits = Field(description="How many, as a decimal of at most six places.")

@@ -207,5 +207,5 @@ def read_only() -> Problem:
     return Problem(
         Kind.READ_ONLY,
         "meter api only reads; writes go to the control plane (meter admin)",
-        headers={"Allow": "GET"},
+        headers={"Allow": "GET, HEAD"},
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from uuid_utils import uuid7
 
 from meter.api.callers import REQUEST_ID_IN_SCOPE
+from meter.api.head_requests import is_head
 from meter.api.problems import Kind, Problem
 from meter.telemetry import correlation, get_logger
 
@@ -96,12 +97,13 @@ class RequestFrame:
     def _note(self, scope: Scope, response: _Response, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", _NO_ROUTE)
         status = response.status if response.status is not None else 499
-        self._metrics.note(scope["method"], route, status, seconds)
+        method = "HEAD" if is_head(scope) else scope["method"]
+        self._metrics.note(method, route, status, seconds)
         # Answers as they should be are counted, and written only where someone wants to see them all.
         write = log.debug if status < HTTPStatus.BAD_REQUEST and response.complete else log.info
         write(
             "request",
-            method=scope["method"],
+            method=method,
             route=route,
             status=status,
             complete=response.complete,

@@ -12,7 +12,8 @@ from meter.cli.backfill import publish
 from meter.cli.corrections import void
 from meter.cli.dead_letters import dead_letters
 from meter.cli.keys import keys
-from meter.cli.operators import allocations, credits_, members, organizations
+from meter.cli.members import members
+from meter.cli.operators import allocations, credits_, organizations
 from meter.cli.processes import admin, api, migrate, token, up, worker
 from meter.cli.reconcile import reconcile
 from meter.errors import MeterError

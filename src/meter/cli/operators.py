@@ -1,4 +1,4 @@
-"""What an operator needs to begin: organizations, members, credits and allocations."""
+"""What an operator needs to begin: organizations, credits and allocations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from meter.cli.acting import acting_author, acting_login, with_pool
 from meter.cli.output import example, json_option, print_result, print_rows
 from meter.credits import parse_amount
 from meter.db.credits import CreditReason, Credits, ResetPeriod
-from meter.db.members import Members, Role
 from meter.db.organizations import Organizations
 from meter.db.subscriptions import Plan, Subscriptions
 from meter.errors import AmountOutOfRange, NotAnAmount
@@ -117,37 +116,6 @@ def close_organization(org_id: str, as_json: bool) -> None:
     closed = with_pool(lambda pool: Organizations(pool).close(org_id, actor=acting_login()))
     sentence = "closed" if closed else "it was closed before"
     print_result({"org_id": org_id, "closed": closed}, f'organization "{org_id}": {sentence}', as_json)
-
-
-@click.group()
-def members() -> None:
-    """Who belongs to an organization and may see its balances."""
-
-
-@example("meter members add acme alice --role owner")
-@members.command("add")
-@click.argument("org_id")
-@click.argument("user_id")
-@click.option("--role", type=_choice(Role), default="member", show_default=True)
-@json_option
-def add_member(org_id: str, user_id: str, role: Role, as_json: bool) -> None:
-    """Make USER_ID a member of ORG_ID, or give a member another role."""
-    changed = with_pool(lambda pool: Members(pool).add(org_id, user_id, role, author=acting_author()))
-    sentence = f"is now {role}" if changed else f"was {role} already"
-    print_result(
-        {"org_id": org_id, "user_id": user_id, "role": role, "changed": changed},
-        f'user "{user_id}" {sentence} of organization "{org_id}"',
-        as_json,
-    )
-
-
-@example("meter members list acme")
-@members.command("list")
-@click.argument("org_id")
-@json_option
-def list_members(org_id: str, as_json: bool) -> None:
-    """List the members of ORG_ID."""
-    print_rows(with_pool(lambda pool: Members(pool).all(org_id)), as_json)
 
 
 @click.group("credits")

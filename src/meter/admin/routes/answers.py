@@ -9,6 +9,7 @@ from meter.admin.request_bodies import described
 from meter.admin.schemas import WriteProblem
 from meter.api.problems import PROBLEM_MEDIA_TYPE, STATUS, TITLE, TYPE_PREFIX, Kind
 from meter.api.routes.answers import Answers, answers
+from meter.api.schemas import ProblemDetails
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -142,6 +143,25 @@ def version_headers(listed: Answers, status: int = 200) -> Answers:
         "ETag": {"description": "For If-Match of the next change.", "schema": {"type": "string"}}
     }
     return listed
+
+
+def read_not_allowed(methods: str) -> dict[str, Any]:
+    """Say how a read answers another method here, where it is not all that can be done.
+
+    Args:
+        methods: what can be done at its address.
+    """
+    problem = {**_example(Kind.METHOD_NOT_ALLOWED), "detail": f"here is only {methods}"}
+    return {
+        "description": TITLE[Kind.METHOD_NOT_ALLOWED],
+        "content": {
+            PROBLEM_MEDIA_TYPE: {
+                "example": problem,
+                "schema": {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"},
+            }
+        },
+        "headers": {"Allow": {"description": methods, "schema": {"type": "string"}}},
+    }
 
 
 def keyed_request(body: type[Asked], example: dict[str, object]) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from meter.api.schemas import ProblemDetails
 from meter.api.usage_schemas import UsageEntry, UsageEntryPage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pydantic import BaseModel
 
 #: What every route can answer beside its own.
@@ -32,12 +34,13 @@ _EXAMPLE_DETAIL = {
 }
 _HEADERS: dict[Kind, dict[str, str]] = {
     Kind.UNAUTHENTICATED: {"WWW-Authenticate": "A Bearer challenge."},
-    Kind.READ_ONLY: {"Allow": "GET"},
+    Kind.READ_ONLY: {"Allow": "GET, HEAD"},
     Kind.TOO_MANY_REQUESTS: {
         "Retry-After": "Seconds.",
         "RateLimit": "What is left of which limit, and seconds until there is more.",
         "RateLimit-Policy": "The limit.",
     },
+    Kind.ISSUER_UNAVAILABLE: {"Retry-After": "Seconds."},
     Kind.DATABASE_UNAVAILABLE: {"Retry-After": "Seconds."},
 }
 
@@ -65,13 +68,31 @@ def answers(body: type[BaseModel], *refusals: int, not_modified: bool = False) -
             "description": "What the caller has already.",
             "headers": {"ETag": _header("The same.")},
         }
-    kinds = {int(STATUS[kind]): kind for kind in _EXAMPLE_DETAIL}
     for status in sorted({*refusals, *_ALWAYS}):
-        listed[status] = _refusal(kinds[status])
+        listed[status] = _refusal([kind for kind in _EXAMPLE_DETAIL if STATUS[kind] == status])
     return listed
 
 
-def _refusal(kind: Kind) -> dict[str, Any]:
+def _refusal(kinds: list[Kind]) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "model": ProblemDetails,
+        "description": "; ".join(TITLE[kind] for kind in kinds),
+        "content": {PROBLEM_MEDIA_TYPE: _examples_of({kind: _example(kind) for kind in kinds})},
+    }
+    headers = {name: what for kind in kinds for name, what in _HEADERS.get(kind, {}).items()}
+    if headers:
+        answer["headers"] = {name: _header(what) for name, what in headers.items()}
+    return answer
+
+
+def _examples_of(problems: Mapping[Kind, dict[str, object]]) -> dict[str, Any]:
+    """What a status can mean, as OpenAPI has it: one example, or several by name."""
+    if len(problems) == 1:
+        return {"example": next(iter(problems.values()))}
+    return {"examples": {str(kind): {"value": problem} for kind, problem in problems.items()}}
+
+
+def _example(kind: Kind) -> dict[str, object]:
     example: dict[str, object] = {
         "type": TYPE_PREFIX + kind,
         "title": TITLE[kind],
@@ -81,14 +102,7 @@ def _refusal(kind: Kind) -> dict[str, Any]:
     if kind is Kind.INVALID_REQUEST:
         name, _, detail = _EXAMPLE_DETAIL[kind].partition(": ")
         example["errors"] = [{"place": "query", "name": name, "detail": detail}]
-    answer: dict[str, Any] = {
-        "model": ProblemDetails,
-        "description": TITLE[kind],
-        "content": {PROBLEM_MEDIA_TYPE: {"example": example}},
-    }
-    if kind in _HEADERS:
-        answer["headers"] = {name: _header(what) for name, what in _HEADERS[kind].items()}
-    return answer
+    return example
 
 
 def _header(what: str) -> dict[str, object]:

@@ -15,6 +15,7 @@ from meter.api.authentication import BASE_PATH
 from meter.api.bodies import NEGOTIATED, json_response
 from meter.api.cursors import encode_position
 from meter.api.exports import export_response, wanted_format
+from meter.api.head_requests import is_head
 from meter.api.parameters import (
     LIMIT_DEFAULT,
     EntriesQuery,
@@ -46,7 +47,9 @@ async def events(request: Request, access: MemberOrOwn, query: Annotated[Entries
     )
     chosen = wanted_format(query.format, request.headers.get("accept"))
     if chosen != "json":
-        return await export_response(history, wanted, query.after, query.limit, chosen)
+        return await export_response(
+            history, wanted, query.after, query.limit, chosen, only_begin=is_head(request.scope)
+        )
     page = await history.page(wanted, after=query.after, limit=query.limit or LIMIT_DEFAULT)
     next_cursor = None if page.next is None else encode_position(page.next)
     return json_response({"items": page.entries, "next_cursor": next_cursor}, NEGOTIATED)
