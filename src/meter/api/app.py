@@ -14,6 +14,7 @@ from meter.api.cross_origin import CrossOrigin
 from meter.api.problem_handlers import install_problem_handlers
 from meter.api.problems import PROBLEM_MEDIA_TYPE
 from meter.api.request_frame import RequestFrame
+from meter.api.shortcut import Shortcut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,7 +104,7 @@ def build_app(
     api = api or ReadApi()
     api.state.gateways = gateways
     api.state.checks = checks
-    known = compressing(Authentication(api, identity))
+    known = compressing(Authentication(Shortcut(api), identity))
     origins = identity.cors_origins
     return RequestFrame(CrossOrigin(known, origins) if origins else known, metrics)
 
