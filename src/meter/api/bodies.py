@@ -44,7 +44,9 @@ _AS_THEY_ARE = frozenset({str, int, bool, datetime, UUID, type(None), msgspec.Ra
 
 _encoder = msgspec.json.Encoder()
 #: Columns of the CSV: the fields of an entry, in their order.
-_COLUMNS = tuple(field.name for field in dataclasses.fields(UsageEntry))
+_COLUMNS = UsageEntry.__struct_fields__
+#: Those of them that are no formula though they may begin with a minus.
+_AMOUNTS = frozenset({"quantity", "credits_used", "api_cost", "markup_applied", "total_cost"})
 
 
 def json_response(body: object, headers: Mapping[str, str] = PRIVATE, status: int = 200) -> Response:
@@ -109,7 +111,7 @@ def plain(value: object) -> object:
 
 def ndjson_lines(entries: Sequence[UsageEntry]) -> bytes:
     """Write entries as NDJSON, one object a line."""
-    return _encoder.encode_lines([plain(entry) for entry in entries])
+    return _encoder.encode_lines(entries)
 
 
 def csv_header() -> bytes:
@@ -119,7 +121,7 @@ def csv_header() -> bytes:
 
 def csv_rows(entries: Iterable[UsageEntry]) -> bytes:
     """Write entries as CSV; text that a spreadsheet would run as a formula gets an apostrophe before it."""
-    return _rows([_cell(getattr(entry, name)) for name in _COLUMNS] for entry in entries)
+    return _rows([_cell(name, getattr(entry, name)) for name in _COLUMNS] for entry in entries)
 
 
 def _rows(rows: Iterable[Sequence[str]]) -> bytes:
@@ -128,16 +130,14 @@ def _rows(rows: Iterable[Sequence[str]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _cell(value: object) -> str:
+def _cell(name: str, value: object) -> str:
     if value is None:
         return ""
-    if isinstance(value, Decimal):
-        return format_amount(value)
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, msgspec.Raw):
         return bytes(value).decode()
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
+    if isinstance(value, str) and name not in _AMOUNTS and value.startswith(_FORMULA_STARTS):
         return "'" + value
     return str(value)
 
