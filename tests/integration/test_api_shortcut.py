@@ -1,4 +1,4 @@
-"""The short way to the balance: whoever takes it is told what FastAPI's way would have told."""
+"""The short way to what is asked most: whoever takes it is told what FastAPI's way would have told."""
 
 from __future__ import annotations
 
@@ -25,8 +25,13 @@ if TYPE_CHECKING:
 SEED = """
 select create_organization('acme'), create_organization('other');
 select add_organization_member('acme', 'ann', 'member');
+select add_organization_member('acme', 'adam', 'admin');
 select add_credits_to_pool('acme', 12.5, 10, 'USD', 'purchase');
+select allocate_credits_to_user('acme', 'ann', 9), allocate_credits_to_user('acme', 'adam', 3);
+select deduct_credits('acme', 'ann', 1, 'llm'), deduct_credits('acme', 'adam', 2, 'llm');
 """
+
+PERIOD = "from=2026-01-01T00:00:00Z&to=2026-03-01T00:00:00Z"
 
 
 class BothWays:
@@ -90,11 +95,39 @@ def told(answer: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
         ("/credits/", 404),
         ("/credits", 404),
         ("/credits/acme%0A", 404),
+        ("/credits/acme/events", 200),
+        ("/credits/acme/events?limit=1&limit=2&unknown=3&unknown=4", 200),
+        (f"/credits/acme/events?format=ndjson&{PERIOD}", 200),
+        ("/credits/acme/events?user_id=ann", 200),
+        ("/credits/acme/events?user_id=adam&limit=none", 403),
+        ("/credits/acme/events?limit=none&limit=0&outcome=&cursor=x", 422),
+        ("/credits/acme/events?from=2026-01-01T00:00:00+00:00", 422),
+        ("/credits/acme/events?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", 422),
+        ("/credits/acme/events?user_id=" + "x" * 256, 403),
+        ("/credits/acme/events/", 404),
+        ("/credits/other/events?limit=none", 404),
+        # Of a user who is called so, and of another than who asks.
+        ("/credits/user/events", 403),
+        (f"/credits/acme/usage?{PERIOD}", 200),
+        (f"/credits/acme/usage?interval=week&group_by=user_id&{PERIOD}", 200),
+        (f"/credits/acme/usage?interval=second&group_by=&{PERIOD}", 422),
+        ("/credits/acme/check?credits=2.5", 200),
+        ("/credits/acme/check", 422),
+        ("/credits/acme/check?credits=NaN", 422),
+        ("/credits/acme/check?credits=1&user_id=adam", 403),
+        ("/credits/acme/checks", 404),
     ],
 )
 async def test_both_ways_answer_alike(ways: BothWays, path: str, status: int) -> None:
     short, long = await ways.ask(path)
     assert short.status_code == status
+    assert told(short) == told(long)
+
+
+@pytest.mark.parametrize("path", ["/credits/acme/events?user_id=ann", f"/credits/acme/usage?{PERIOD}"])
+async def test_an_admin_is_shown_alike_what_members_are_not(ways: BothWays, path: str) -> None:
+    short, long = await ways.ask(path, user_id="adam")
+    assert short.status_code == 200
     assert told(short) == told(long)
 
 
