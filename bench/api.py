@@ -109,6 +109,8 @@ async def served_api(
         METER_TOKEN_JWKS_FILE=str(issuer.key_set),
         # Counted as ever, and never enough.
         METER_READS_PER_MINUTE="100000000",
+        # As it is by itself: what is wrong has its line.
+        METER_LOG_LEVEL="info",
     )
     async with _child(stack, "api", ("meter", "api"), environment, ports["api"]):
         token = issuer.issue(user_id, roles=list(roles))

@@ -1,4 +1,4 @@
-"""Usage that goes on arriving, and is settled, while something else is measured."""
+"""A worker beside what is measured: with nothing to do, or with usage that goes on arriving."""
 
 from __future__ import annotations
 
@@ -25,6 +25,20 @@ EVENTS_A_SECOND = 1_000
 
 
 @asynccontextmanager
+async def nothing_arriving(bench: Bench, dsn: str) -> AsyncIterator[None]:
+    """Let a worker run that has nothing to settle.
+
+    Args:
+        bench: the run.
+        dsn: the worker's database.
+    """
+    await bench.channel.queue_purge(USAGE_QUEUE)
+    async with running_workers(bench.stack, dsn) as workers:
+        await ready(workers[0].url)
+        yield
+
+
+@asynccontextmanager
 async def settled_steadily(bench: Bench, dsn: str) -> AsyncIterator[None]:
     """Let usage of one organization arrive, and a worker settle it and do all else that it does.
 
@@ -32,9 +46,7 @@ async def settled_steadily(bench: Bench, dsn: str) -> AsyncIterator[None]:
         bench: the run.
         dsn: the database to settle into.
     """
-    await bench.channel.queue_purge(USAGE_QUEUE)
-    async with running_workers(bench.stack, dsn) as workers:
-        await ready(workers[0].url)
+    async with nothing_arriving(bench, dsn):
         arriving = asyncio.create_task(_arrive(bench.channel))
         try:
             yield

@@ -1,4 +1,8 @@
-"""S1 and S2: usage of a large organization added up and paged through over HTTP, while more is settled."""
+"""S1 and S2: usage of a large organization added up and paged through over HTTP.
+
+Each with nothing arriving, which is what a page or a summary costs, and while more is settled on the same
+cores, which is what it costs there.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from bench import history, pages, plain_sums, rollup, summaries
 from bench.api import running_api
-from bench.arrivals import EVENTS_A_SECOND, settled_steadily
+from bench.arrivals import EVENTS_A_SECOND, nothing_arriving, settled_steadily
 from bench.figures import Figure, Target
 from bench.messages import batch_messages, encoded_events
 from bench.one_organization import varied_usages
@@ -19,15 +23,24 @@ from bench.workload import SEED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
 
     from bench.api import Client
     from bench.measuring import Bench
     from bench.messages import Message
 
-_CONDITIONS = f"10 million events, {EVENTS_A_SECOND:,}/s arriving, HTTP"
-_S1 = Target("S1", "usage summary, p99", _CONDITIONS, 50, "ms", "most")
-_S2 = Target("S2", "history page at any depth, p99", _CONDITIONS, 10, "ms", "most")
-TARGETS = (_S1, _S2)
+    #: What happens beside, in which database.
+    Beside = Callable[[Bench, str], AbstractAsyncContextManager[None]]
+
+_QUIET = "10 million events, HTTP, nothing arriving"
+_BUSY = f"10 million events, HTTP, {EVENTS_A_SECOND:,}/s arriving"
+_SUMMARY = "usage summary, p99"
+_PAGE = "history page at any depth, p99"
+_S1 = Target("S1", _SUMMARY, _QUIET, 50, "ms", "most")
+_S1_BUSY = Target("S1", _SUMMARY, _BUSY, None, "ms", "most")
+_S2 = Target("S2", _PAGE, _QUIET, 10, "ms", "most")
+_S2_BUSY = Target("S2", _PAGE, _BUSY, None, "ms", "most")
+TARGETS = (_S1, _S1_BUSY, _S2, _S2_BUSY)
 
 _DATABASE = "bench_reading"
 _LOADING_STEPS = history.STEPS + 2
@@ -47,12 +60,16 @@ async def measure(bench: Bench) -> list[Figure]:
     dsn = await reading.load()
     figures: list[Figure] = []
     async with running_api(bench.stack, dsn) as client:
-        for target, ask, check in (
-            (_S1, reading.summaries, reading.check_summaries),
-            (_S2, reading.pages, reading.check_pages),
+        for target, ask, beside, check in (
+            # Before anything arrived, so that it is only once that sums are behind.
+            (_S1, reading.summaries, nothing_arriving, reading.check_summaries),
+            (_S2, reading.pages, nothing_arriving, reading.check_pages),
+            (_S1_BUSY, reading.summaries, settled_steadily, reading.check_summaries),
+            (_S2_BUSY, reading.pages, settled_steadily, reading.check_pages),
         ):
             if bench.wants(target):
-                figures += await _checked(bench, target, partial(ask, client), partial(check, client))
+                asked = partial(ask, client, beside)
+                figures += await _checked(bench, target, asked, partial(check, client))
     await bench.stack.databases.drop(_DATABASE)
     return figures
 
@@ -93,15 +110,15 @@ class _Reading:
         await rollup.sum_afresh(self._dsn)
         return self._dsn
 
-    async def summaries(self, client: Client) -> dict[str, float]:
+    async def summaries(self, client: Client, beside: Beside) -> dict[str, float]:
         """Ask for summaries."""
-        async with settled_steadily(self._bench, self._dsn):
+        async with beside(self._bench, self._dsn):
             asked = summaries.questions(self._bench.size.requests, self._loaded_at, self._chance)
             return {"S1": await _p99_ms(client, [question.ask for question in asked])}
 
-    async def pages(self, client: Client) -> dict[str, float]:
+    async def pages(self, client: Client, beside: Beside) -> dict[str, float]:
         """Ask for pages."""
-        async with settled_steadily(self._bench, self._dsn):
+        async with beside(self._bench, self._dsn):
             wanted = pages.pages(self._bench.size.requests, self._loaded_at, self._chance)
             return {"S2": await _p99_ms(client, [page.ask for page in wanted])}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from structlog.testing import capture_logs
 from tests.read_api import BASE_PATH, Issuer, read_api_app
 
+from meter.api import request_frame
 from meter.db.pool import open_pool
 from meter.operations import serving
 
@@ -53,8 +55,12 @@ async def served(database: FreshDatabase, tmp_path_factory: pytest.TempPathFacto
         yield Served(http, issuer, registry, port)
 
 
-async def test_a_request_id_is_taken_or_made_and_on_every_response_and_log_line(served: Served) -> None:
+async def test_a_request_id_is_taken_or_made_and_on_every_response_and_log_line(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
     path = f"{BASE_PATH}/credits/acme"
+    # Where answers as they should be have a line too.
+    caplog.set_level(logging.DEBUG, request_frame.__name__)
     with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logs:
         taken = await served.http.get(path, headers=served.as_user("a/b@c", **{"X-Request-ID": "mine-1"}))
         made = await served.http.get(path)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.private_servers import FreshDatabase
 
 ROLES: list[Role] = ["meter_worker", "meter_reader", "meter_admin"]
-READS_FOR_SOMEBODY = {"read_credit_pool", "read_role"}
+READS_FOR_SOMEBODY = {"read_credit_pool", "read_role", "read_usage_page"}
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import msgspec
 import pytest
 
-from meter.api.bodies import plain
+from meter.api.bodies import csv_header, csv_rows, plain
 from meter.api.exports import wanted_format
 from meter.api.series import BUCKETS_MAX, bucket_starts, filled
+from meter.db.usage_history import UsageEntry
 from meter.db.usage_summary import SeriesPart
 
 if TYPE_CHECKING:
@@ -30,6 +34,28 @@ if TYPE_CHECKING:
 )
 def test_amounts_are_plain_strings_at_any_depth(amount: str, text: str) -> None:
     assert plain({"a": [(Decimal(amount),)]}) == {"a": [[text]]}
+
+
+def test_a_spreadsheet_runs_no_text_and_reads_a_negative_amount_as_one() -> None:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    amounts = ("-2", "-1.5", "charged", None, "platform", "-0.1", "-0.2", "-0.0015")
+    entry = UsageEntry(
+        UUID(int=7),
+        *(1, "-id", "@source", "=user", "+service", "-1.5"),
+        *amounts,
+        *(None, None, "-request", msgspec.Raw(b"{}"), moment, moment),
+    )
+    (row,) = csv.DictReader(io.StringIO((csv_header() + csv_rows([entry])).decode(), newline=""))
+    assert [
+        row[name] for name in ("event_id", "source", "user_id", "service_type", "service_name", "request_id")
+    ] == [
+        *("'-id", "'@source", "'=user", "'+service", "'-1.5", "'-request"),
+    ]
+    assert [
+        row[name] for name in ("quantity", "credits_used", "api_cost", "markup_applied", "total_cost")
+    ] == [
+        *("-2", "-1.5", "-0.1", "-0.2", "-0.0015"),
+    ]
 
 
 @pytest.mark.parametrize(

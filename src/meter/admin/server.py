@@ -12,7 +12,7 @@ from meter.api.databases import ReadDatabases
 from meter.api.health import checks_of
 from meter.api.http_metrics import HttpMetrics
 from meter.api.identity import identity, issuer_of
-from meter.api.server import stop_signal
+from meter.api.server import keep_what_is_loaded, stop_signal
 from meter.db.reader import ReaderConnections
 from meter.db.reading import open_reader
 from meter.db.writing import open_writer
@@ -61,6 +61,7 @@ async def run_admin(settings: Settings) -> None:
             ) as metrics_port,
         ):
             log.info("serving", host=settings.admin_host, port=port, metrics_port=metrics_port)
+            keep_what_is_loaded()
             await stop.wait()
             log.info("stopping")
 

@@ -197,6 +197,9 @@ async def pool_org_id(request: Request, org_id: OrgId) -> str:
     return known_org_id(org_id)
 
 
+own_reading_access = member_or_own_access(Scope.READ)
+own_checking_access = member_or_own_access(Scope.CHECK)
+
 #: Members, system admins, keys that may read.
 Member = Annotated[Access, Depends(member_access)]
 #: Admins and owners of the organization, system admins; no keys. For writes.
@@ -211,7 +214,7 @@ Person = Annotated[User, Depends(person)]
 #: Whoever administers any organization, system admins; the organization stands in the body.
 AdministratorSomewhere = Annotated[User, Depends(administrator_somewhere)]
 #: Members who ask about themselves, admins about anyone, keys that may read.
-MemberOrOwn = Annotated[Access, Depends(member_or_own_access(Scope.READ))]
+MemberOrOwn = Annotated[Access, Depends(own_reading_access)]
 #: The same for whether a charge would be taken: keys that may check.
-MemberOrOwnOrChecking = Annotated[Access, Depends(member_or_own_access(Scope.CHECK))]
+MemberOrOwnOrChecking = Annotated[Access, Depends(own_checking_access)]
 OwnUserId = Annotated[str, Depends(own_user_id)]

@@ -15,6 +15,7 @@ from meter.api.head_requests import HeadRequests
 from meter.api.problem_handlers import install_problem_handlers
 from meter.api.problems import PROBLEM_MEDIA_TYPE
 from meter.api.request_frame import RequestFrame
+from meter.api.shortcut import Shortcut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,7 +105,7 @@ def build_app(
     api = api or ReadApi()
     api.state.gateways = gateways
     api.state.checks = checks
-    known = compressing(Authentication(api, identity))
+    known = compressing(Authentication(Shortcut(api), identity))
     origins = identity.cors_origins
     return HeadRequests(RequestFrame(CrossOrigin(known, origins) if origins else known, metrics))
 

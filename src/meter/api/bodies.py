@@ -31,6 +31,11 @@ PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
 #: The same where the Accept header chooses the format.
 NEGOTIATED = {**PRIVATE, "Vary": "Authorization, Accept"}
 
+#: What every answer with an ETag has beside it.
+_KNOWN = tuple(
+    (name.lower().encode(), value.encode()) for name, value in {**PRIVATE, "Content-Type": JSON}.items()
+)
+
 #: What a spreadsheet takes for the beginning of a formula.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -39,7 +44,9 @@ _AS_THEY_ARE = frozenset({str, int, bool, datetime, UUID, type(None), msgspec.Ra
 
 _encoder = msgspec.json.Encoder()
 #: Columns of the CSV: the fields of an entry, in their order.
-_COLUMNS = tuple(field.name for field in dataclasses.fields(UsageEntry))
+_COLUMNS = UsageEntry.__struct_fields__
+#: Those of them that are no formula though they may begin with a minus.
+_AMOUNTS = frozenset({"quantity", "credits_used", "api_cost", "markup_applied", "total_cost"})
 
 
 def json_response(body: object, headers: Mapping[str, str] = PRIVATE, status: int = 200) -> Response:
@@ -64,22 +71,32 @@ def json_response_with_etag(request: Request, body: object, etag: str | None = N
     encoded = _encoder.encode(plain(body))
     # Weak: the same content, whatever encoding a proxy puts on the bytes.
     etag = etag or f'W/"{hashlib.blake2b(encoded, digest_size=16).hexdigest()}"'
-    headers = {**PRIVATE, "ETag": etag}
     if _matches(request.headers.get("if-none-match"), etag):
-        return Response(status_code=304, headers=headers)
-    return Response(encoded, headers=headers, media_type=JSON)
+        return Response(status_code=304, headers={**PRIVATE, "ETag": etag})
+    return _Known(encoded, etag)
+
+
+class _Known(Response):
+    """JSON with an ETag; its headers are not made anew, which would take as long as its body."""
+
+    def __init__(self, encoded: bytes, etag: str) -> None:
+        self.status_code = 200
+        self.background = None
+        self.body = encoded
+        self.raw_headers = [*_KNOWN, (b"content-length", b"%d" % len(encoded)), (b"etag", etag.encode())]
 
 
 def plain(value: object) -> object:
     """Take a body apart into what JSON has, decimals as strings in plain notation.
 
     Args:
-        value: dataclasses, mappings, sequences and plain values.
+        value: dataclasses, structs, mappings, sequences and plain values.
 
     Returns:
         The same, fit for a JSON encoder that knows times, UUIDs and raw JSON.
     """
-    if type(value) in _AS_THEY_ARE:
+    # The fields of a struct are as they travel.
+    if type(value) in _AS_THEY_ARE or isinstance(value, msgspec.Struct):
         return value
     if isinstance(value, Decimal):
         return format_amount(value)
@@ -94,7 +111,7 @@ def plain(value: object) -> object:
 
 def ndjson_lines(entries: Sequence[UsageEntry]) -> bytes:
     """Write entries as NDJSON, one object a line."""
-    return _encoder.encode_lines([plain(entry) for entry in entries])
+    return _encoder.encode_lines(entries)
 
 
 def csv_header() -> bytes:
@@ -104,7 +121,7 @@ def csv_header() -> bytes:
 
 def csv_rows(entries: Iterable[UsageEntry]) -> bytes:
     """Write entries as CSV; text that a spreadsheet would run as a formula gets an apostrophe before it."""
-    return _rows([_cell(getattr(entry, name)) for name in _COLUMNS] for entry in entries)
+    return _rows([_cell(name, getattr(entry, name)) for name in _COLUMNS] for entry in entries)
 
 
 def _rows(rows: Iterable[Sequence[str]]) -> bytes:
@@ -113,16 +130,14 @@ def _rows(rows: Iterable[Sequence[str]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _cell(value: object) -> str:
+def _cell(name: str, value: object) -> str:
     if value is None:
         return ""
-    if isinstance(value, Decimal):
-        return format_amount(value)
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, msgspec.Raw):
         return bytes(value).decode()
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
+    if isinstance(value, str) and name not in _AMOUNTS and value.startswith(_FORMULA_STARTS):
         return "'" + value
     return str(value)
 

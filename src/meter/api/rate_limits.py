@@ -8,8 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from limits import RateLimitItemPerMinute
-from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 from prometheus_client import Counter
 
@@ -53,8 +51,7 @@ class RateLimits:
     """
 
     def __init__(self, counters: Storage, registry: CollectorRegistry) -> None:
-        self._windows = FixedWindowRateLimiter(counters)
-        self._items: dict[tuple[str, int], RateLimitItemPerMinute] = {}
+        self._counters = counters
         self._rests_until = float("-inf")
         self._unchecked = Counter(
             "meter_rate_limit_unchecked_total",
@@ -79,25 +76,20 @@ class RateLimits:
         if time.monotonic() < self._rests_until:
             self._unchecked.inc()
             return None
-        item = self._item(kind, limit)
+        # The library's fixed window, without reading back what counting has just told.
+        key = f"meter/{kind}/{limit}/{who}"
         try:
-            allowed = await self._windows.hit(item, who)
-            left = await self._windows.get_window_stats(item, who)
+            count = await self._counters.incr(key, WINDOW_S)
+            ends_at = await self._counters.get_expiry(key)
         except StorageError as error:
             self._rests_until = time.monotonic() + REDIS_REST_S
             self._unchecked.inc()
             log.warning("limits are not counted", reason=type(error.storage_error).__name__)
             return None
-        if not allowed:
+        if count > limit:
             self._refused.labels(kind).inc()
-        reset_s = max(1, min(WINDOW_S, math.ceil(left.reset_time - time.time())))
-        return Standing(allowed, limit, left.remaining if allowed else 0, reset_s)
-
-    def _item(self, kind: str, limit: int) -> RateLimitItemPerMinute:
-        known = self._items.get((kind, limit))
-        if known is None:
-            known = self._items[kind, limit] = RateLimitItemPerMinute(limit, namespace=f"meter/{kind}")
-        return known
+        reset_s = max(1, min(WINDOW_S, math.ceil(ends_at - time.time())))
+        return Standing(count <= limit, limit, max(0, limit - count), reset_s)
 
 
 @asynccontextmanager

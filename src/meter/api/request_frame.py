@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from http import HTTPStatus
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from meter.api.http_metrics import HttpMetrics
 
 log = get_logger(__name__)
+#: Only asked whether anybody wants a line: making one for nobody takes longer than the rest of the frame.
+_wanted = logging.getLogger(__name__)
 
 #: What a caller's request id may look like: fit for a header, a log line and the database.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}")
@@ -100,7 +103,10 @@ class RequestFrame:
         method = "HEAD" if is_head(scope) else scope["method"]
         self._metrics.note(method, route, status, seconds)
         # Answers as they should be are counted, and written only where someone wants to see them all.
-        write = log.debug if status < HTTPStatus.BAD_REQUEST and response.complete else log.info
+        as_it_should_be = status < HTTPStatus.BAD_REQUEST and response.complete
+        if as_it_should_be and not _wanted.isEnabledFor(logging.DEBUG):
+            return
+        write = log.debug if as_it_should_be else log.info
         write(
             "request",
             method=method,

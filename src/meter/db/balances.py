@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from meter.db.reader import present_reader
 from meter.db.reading import reading
 from meter.db.statements import statement
@@ -16,30 +18,32 @@ if TYPE_CHECKING:
     from meter.db.reader import ReaderConnections
 
 
-@dataclass(frozen=True, slots=True)
-class CreditPool:
-    """The pool of an organization; credits have six decimals."""
+class CreditPool(msgspec.Struct, frozen=True):
+    """The pool of an organization; its amounts are text as `meter.credits.format_amount` writes it.
+
+    A struct, for it is only read and passed on, and asked for before every expensive call.
+    """
 
     org_id: str
     status: str
-    total_credits: Decimal
-    used_credits: Decimal
-    available_credits: Decimal
-    allocated_credits: Decimal
-    overage_credits: Decimal
-    overage_billed_credits: Decimal
-    unfunded_credits: Decimal
+    total_credits: str
+    used_credits: str
+    available_credits: str
+    allocated_credits: str
+    overage_credits: str
+    overage_billed_credits: str
+    unfunded_credits: str
     allow_overage: bool
-    overage_limit: Decimal
+    overage_limit: str
     #: USD a credit.
-    overage_rate: Decimal
+    overage_rate: str
     allocation_required: bool
-    monthly_refresh_amount: Decimal
+    monthly_refresh_amount: str
     last_refresh_date: datetime | None
     next_refresh_date: datetime | None
-    lifetime_purchased_credits: Decimal
+    lifetime_purchased_credits: str
     #: USD.
-    lifetime_spent_amount: Decimal
+    lifetime_spent_amount: str
     updated_at: datetime
 
 
@@ -109,7 +113,7 @@ class Balances:
             row = await self._connections.ask(
                 statement("read_pool"), *present_reader().about(org_id).settings()
             )
-        return None if row is None else CreditPool(**row)
+        return None if row is None else CreditPool(*row)
 
     async def allocations(self, org_id: str, *, after: str, limit: int) -> list[UserAllocation]:
         """Read the allocations of an organization in the order of the user ids, inactive ones too.

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, contextmanager
-from contextvars import ContextVar
+from contextlib import asynccontextmanager
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from meter.db.statements import statement
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
     from types import TracebackType
 
     import asyncpg
@@ -54,18 +54,30 @@ NOBODY = Reader()
 _present: ContextVar[Reader] = ContextVar("meter_reader", default=NOBODY)
 
 
-@contextmanager
-def reading_for(reader: Reader) -> Iterator[None]:
+class reading_for:  # noqa: N801 - a context manager; as a generator it would cost every balance three times as much
     """Read on someone's behalf within the context; outside any, nothing of anyone's is seen.
 
     Args:
         reader: whom for.
     """
-    before = _present.set(reader)
-    try:
-        yield
-    finally:
-        _present.reset(before)
+
+    __slots__ = ("_before", "_reader")
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def __enter__(self) -> None:
+        """Begin."""
+        self._before: Token[Reader] = _present.set(self._reader)
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        """End: whom was read for before is read for again."""
+        _present.reset(self._before)
 
 
 def present_reader() -> Reader:
@@ -126,6 +138,11 @@ class ReaderConnections:
         """Read the first row of what says itself whom it reads for, or needs no reader: in one round trip."""
         row: asyncpg.Record | None = await self._pool.fetchrow(query, *arguments)
         return row
+
+    async def ask_all(self, query: str, *arguments: object) -> list[asyncpg.Record]:
+        """Read all rows of what says itself whom it reads for: in one round trip."""
+        rows: list[asyncpg.Record] = await self._pool.fetch(query, *arguments)
+        return rows
 
     def acquire(self, *, timeout: float | None = None) -> Any:
         """Hold a connection that reads for nobody: what is nobody's, such as the schema's version.

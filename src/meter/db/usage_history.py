@@ -9,12 +9,11 @@ from uuid import UUID
 
 import msgspec
 
+from meter.db.reader import present_reader
 from meter.db.reading import reading
 from meter.db.statements import statement
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     import asyncpg
 
     from meter.db.reader import ReaderConnections
@@ -31,12 +30,12 @@ _NO_KEY = UUID(int=0)
 _NO_ENTRY = -1
 
 
-@dataclass(frozen=True, slots=True)
-class UsageEntry:
+class UsageEntry(msgspec.Struct, frozen=True):
     """One row of the ledger: entry 0 is the event with its first outcome, a later one moves it.
 
-    Amounts have six decimals, ``total_cost`` (USD) nine; ``credits_used`` is signed. ``request_metadata`` is
-    JSON text as stored, so that no number in it passes through a float.
+    Amounts are text as `meter.credits.format_amount` writes it, with six decimals at most, ``total_cost``
+    (USD) with nine; ``credits_used`` is signed. ``request_metadata`` is JSON text as stored, so that no
+    number in it passes through a float. A struct, for a page makes and writes a hundred of them.
     """
 
     event_key: UUID
@@ -47,14 +46,14 @@ class UsageEntry:
     user_id: str | None
     service_type: str
     service_name: str | None
-    quantity: Decimal
-    credits_used: Decimal
+    quantity: str
+    credits_used: str
     outcome: str
     reason: str | None
     key_source: str
-    api_cost: Decimal | None
-    markup_applied: Decimal | None
-    total_cost: Decimal
+    api_cost: str | None
+    markup_applied: str | None
+    total_cost: str
     allocation_id: int | None
     period_no: int | None
     request_id: str | None
@@ -66,6 +65,9 @@ class UsageEntry:
     def position(self) -> EntryPosition:
         """Where a page that begins after this entry begins."""
         return EntryPosition(self.occurred_at, self.event_key, self.entry)
+
+
+_METADATA = UsageEntry.__struct_fields__.index("request_metadata")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -138,60 +140,24 @@ class UsageHistory:
             than wanted and more to come: not more than `LOOK_AT_MAX` are looked at.
         """
         with reading():
-            async with self._connections.transaction() as connection:
-                return await _page(connection, wanted, after, recorded_by, limit)
-
-
-async def _page(
-    connection: asyncpg.Connection,
-    wanted: UsageFilter,
-    after: EntryPosition,
-    recorded_by: datetime,
-    limit: int,
-) -> EntriesPage:
-    begin = await _skipped(connection, wanted, after)
-    if begin is None:
-        return EntriesPage([], None)
-    place = [wanted.org_id, begin.occurred_at, begin.event_key, begin.entry, wanted.start]
-    of_user = [] if wanted.user_id is None else [wanted.user_id]
-    rows = await connection.fetch(
-        statement("read_entries_of_user" if of_user else "read_entries"),
-        *place,
-        recorded_by,
-        wanted.service_type,
-        wanted.outcome,
-        limit + 1,
-        LOOK_AT_MAX,
-        *of_user,
-    )
-    entries = [_entry(row) for row in rows[:limit]]
-    if len(rows) > limit:
-        return EntriesPage(entries, entries[-1].position)
-    last = await connection.fetchrow(
-        statement("last_looked_at_of_user" if of_user else "last_looked_at"), *place, LOOK_AT_MAX, *of_user
-    )
-    return EntriesPage(entries, None if last is None else EntryPosition(*last.values()))
-
-
-async def _skipped(
-    connection: asyncpg.Connection, wanted: UsageFilter, after: EntryPosition
-) -> EntryPosition | None:
-    """Skip what the sums of usage know to hold nothing that is wanted; None where nothing is left."""
-    if wanted.user_id is not None or (wanted.service_type is None and wanted.outcome is None):
-        return after
-    latest = await connection.fetchrow(
-        statement("latest_usage_like"),
-        wanted.org_id,
-        wanted.service_type,
-        wanted.outcome,
-        after.occurred_at,
-    )
-    if latest is None or not latest["exists"]:
-        return None
-    return after if latest["moment"] is None else EntryPosition.before(latest["moment"])
+            rows = await self._connections.ask_all(
+                statement("read_usage_page"),
+                *present_reader().about(wanted.org_id).settings(),
+                *(wanted.user_id, wanted.service_type, wanted.outcome, wanted.start),
+                *(after.occurred_at, after.event_key, after.entry),
+                *(recorded_by, limit + 1, LOOK_AT_MAX),
+            )
+        if not rows:
+            return EntriesPage([], None)
+        if rows[-1]["event_id"] is None:
+            last = rows.pop()
+            place = EntryPosition(last["occurred_at"], last["event_key"], last["entry"])
+            return EntriesPage([_entry(row) for row in rows], place)
+        entries = [_entry(row) for row in rows[:limit]]
+        return EntriesPage(entries, entries[-1].position if len(rows) > limit else None)
 
 
 def _entry(row: asyncpg.Record) -> UsageEntry:
-    fields = dict(row)
-    fields["request_metadata"] = msgspec.Raw(fields["request_metadata"])
-    return UsageEntry(**fields)
+    fields = list(row)
+    fields[_METADATA] = msgspec.Raw(fields[_METADATA])
+    return UsageEntry(*fields)

@@ -34,7 +34,11 @@ grant execute on function queued_usage(varchar), busy_day(), latest_usage_like(v
     to meter_reader;
 -- Each row only of whom it reads for.
 grant execute on function reader_organization(), reader_sees_everyone(), reader_organizations(),
-    read_credit_pool(varchar, varchar, text), read_role(varchar, varchar, text) to meter_reader;
+    read_credit_pool(varchar, varchar, text), read_role(varchar, varchar, text),
+    read_usage_page(
+        varchar, varchar, text, varchar, varchar, text, timestamptz, timestamptz, uuid, smallint, timestamptz, integer, integer
+    )
+    to meter_reader;
 
 -- And asks who calls; that a key was used is the only thing it may note.
 grant select on api_keys to meter_reader, meter_admin;

@@ -1,8 +1,13 @@
 -- What the read API asks about pools and allocations, as meter_reader.
 
 -- name: read_pool
--- $1 user, $2 organization, $3 'yes' for who is held to no membership.
-select * from read_credit_pool($1, $2, $3);
+-- $1 user, $2 organization, $3 'yes' for who is held to no membership. Amounts as they travel, without zeros at the end.
+select org_id, status, trim_scale(total_credits)::text, trim_scale(used_credits)::text, trim_scale(available_credits)::text,
+       trim_scale(allocated_credits)::text, trim_scale(overage_credits)::text, trim_scale(overage_billed_credits)::text,
+       trim_scale(unfunded_credits)::text, allow_overage, trim_scale(overage_limit)::text, trim_scale(overage_rate)::text,
+       allocation_required, trim_scale(monthly_refresh_amount)::text, last_refresh_date, next_refresh_date,
+       trim_scale(lifetime_purchased_credits)::text, trim_scale(lifetime_spent_amount)::text, updated_at
+from read_credit_pool($1, $2, $3);
 
 -- name: read_allocations
 -- $1 organization, $2 the user id before the page, $3 rows at most.
