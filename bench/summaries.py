@@ -11,7 +11,7 @@ from bench.workload import user_id
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bench.api import Client
 
@@ -20,6 +20,12 @@ PERIOD = timedelta(days=30)
 PAST = PERIOD + timedelta(days=2)
 _INTERVALS = ("hour", "day", "week", "month")
 _SPLITS = (None, "outcome", "service_type", "user_id")
+#: Interval and split of series with less than a thousand points, the most that anyone draws.
+PICTURES = tuple(
+    (interval, split) for split in _SPLITS for interval in _INTERVALS if not (split and interval == "hour")
+)
+#: Of those with up to 8,500.
+LONG_SERIES = tuple(("hour", split) for split in _SPLITS if split)
 #: Every so many questions one is about a single user.
 _USER_EVERY = 5
 
@@ -44,25 +50,31 @@ class Question:
         return await client.ask(f"/credits/{ORG_ID}/usage", **query)
 
 
-def questions(count: int, loaded_at: datetime, chance: random.Random) -> list[Question]:
-    """Draw questions, every interval and every split among them.
+def questions(
+    count: int, shapes: Sequence[tuple[str, str | None]], loaded_at: datetime, chance: random.Random
+) -> list[Question]:
+    """Draw questions, every shape among them.
 
     Args:
         count: how many.
+        shapes: interval and split of their series.
         loaded_at: when the usage was loaded that covers :data:`PAST` before.
         chance: where the numbers come from.
     """
-    return [_question(number, loaded_at, chance) for number in range(count)]
+    return [_question(number, shapes, loaded_at, chance) for number in range(count)]
 
 
-def _question(number: int, loaded_at: datetime, chance: random.Random) -> Question:
+def _question(
+    number: int, shapes: Sequence[tuple[str, str | None]], loaded_at: datetime, chance: random.Random
+) -> Question:
+    interval, split = shapes[number % len(shapes)]
     earliest = loaded_at - PAST
     # Every other period ends now, so that what has just been settled is in it.
     end = datetime.now(UTC) if number % 2 else loaded_at - timedelta(days=chance.random())
     return Question(
         start=earliest + timedelta(days=chance.random()),
         end=end,
-        interval=_INTERVALS[number % len(_INTERVALS)],
-        split=_SPLITS[number // len(_INTERVALS) % len(_SPLITS)],
+        interval=interval,
+        split=split,
         user_id=user_id(chance.randint(1, USERS)) if number % _USER_EVERY == 0 else None,
     )

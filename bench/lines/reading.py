@@ -22,7 +22,7 @@ from bench.rounds import repeated
 from bench.workload import SEED
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from bench.api import Client
@@ -35,12 +35,14 @@ if TYPE_CHECKING:
 _QUIET = "10 million events, HTTP, nothing arriving"
 _BUSY = f"10 million events, HTTP, {EVENTS_A_SECOND:,}/s arriving"
 _SUMMARY = "usage summary, p99"
+_LONG = "usage summary with thousands of points, p99"
 _PAGE = "history page at any depth, p99"
 _S1 = Target("S1", _SUMMARY, _QUIET, 50, "ms", "most")
+_S1_LONG = Target("S1", _LONG, _QUIET, None, "ms", "most")
 _S1_BUSY = Target("S1", _SUMMARY, _BUSY, None, "ms", "most")
 _S2 = Target("S2", _PAGE, _QUIET, 10, "ms", "most")
 _S2_BUSY = Target("S2", _PAGE, _BUSY, None, "ms", "most")
-TARGETS = (_S1, _S1_BUSY, _S2, _S2_BUSY)
+TARGETS = (_S1, _S1_LONG, _S1_BUSY, _S2, _S2_BUSY)
 
 _DATABASE = "bench_reading"
 _LOADING_STEPS = history.STEPS + 2
@@ -63,6 +65,7 @@ async def measure(bench: Bench) -> list[Figure]:
         for target, ask, beside, check in (
             # Before anything arrived, so that it is only once that sums are behind.
             (_S1, reading.summaries, nothing_arriving, reading.check_summaries),
+            (_S1_LONG, reading.long_summaries, nothing_arriving, reading.check_long_summaries),
             (_S2, reading.pages, nothing_arriving, reading.check_pages),
             (_S1_BUSY, reading.summaries, settled_steadily, reading.check_summaries),
             (_S2_BUSY, reading.pages, settled_steadily, reading.check_pages),
@@ -112,8 +115,17 @@ class _Reading:
 
     async def summaries(self, client: Client, beside: Beside) -> dict[str, float]:
         """Ask for summaries."""
+        return await self._summaries(client, beside, summaries.PICTURES)
+
+    async def long_summaries(self, client: Client, beside: Beside) -> dict[str, float]:
+        """Ask for summaries with more points than anyone draws."""
+        return await self._summaries(client, beside, summaries.LONG_SERIES)
+
+    async def _summaries(
+        self, client: Client, beside: Beside, shapes: Sequence[tuple[str, str | None]]
+    ) -> dict[str, float]:
         async with beside(self._bench, self._dsn):
-            asked = summaries.questions(self._bench.size.requests, self._loaded_at, self._chance)
+            asked = summaries.questions(self._bench.size.requests, shapes, self._loaded_at, self._chance)
             return {"S1": await _p99_ms(client, [question.ask for question in asked])}
 
     async def pages(self, client: Client, beside: Beside) -> dict[str, float]:
@@ -124,7 +136,14 @@ class _Reading:
 
     async def check_summaries(self, client: Client) -> None:
         """Compare summaries with the ledger."""
-        asked = summaries.questions(_CHECKED_SUMMARIES, self._loaded_at, self._chance)
+        await self._check_summaries(client, summaries.PICTURES)
+
+    async def check_long_summaries(self, client: Client) -> None:
+        """Compare summaries with many points with the ledger."""
+        await self._check_summaries(client, summaries.LONG_SERIES)
+
+    async def _check_summaries(self, client: Client, shapes: Sequence[tuple[str, str | None]]) -> None:
+        asked = summaries.questions(_CHECKED_SUMMARIES, shapes, self._loaded_at, self._chance)
         await plain_sums.check(self._dsn, asked, client)
 
     async def check_pages(self, client: Client) -> None:
