@@ -24,10 +24,9 @@ def frozen(pid: int) -> Iterator[None]:
     first = psutil.Process(pid)
     # Once it stands still nobody is added.
     first.suspend()
-    below = first.children(recursive=True)
-    everyone = (*below, first)
+    everyone = (*first.children(recursive=True), first)
     try:
-        for process in below:
+        for process in everyone:
             with suppress(psutil.NoSuchProcess):
                 process.suspend()
         yield
