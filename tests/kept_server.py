@@ -26,17 +26,21 @@ async def kept(server: PostgresServer) -> AsyncIterator[None]:
     Args:
         server: that runs.
     """
-    keeping = asyncio.create_task(_keep(server))
+    starting = asyncio.Lock()
+    keeping = asyncio.create_task(_keep(server, starting))
     try:
         yield
     finally:
-        keeping.cancel()
+        # Who is cancelled while it starts a server stops it.
+        async with starting:
+            keeping.cancel()
         await asyncio.wait((keeping,))
 
 
-async def _keep(server: PostgresServer) -> None:
+async def _keep(server: PostgresServer, starting: asyncio.Lock) -> None:
     while True:
         await server.child.wait()
         await asyncio.sleep(_PAUSE_S)
-        with suppress(ServerNotStarted, asyncpg.PostgresError, OSError):
-            await server.start()
+        async with starting:
+            with suppress(ServerNotStarted, asyncpg.PostgresError, OSError):
+                await server.start()
