@@ -55,7 +55,18 @@ faults: install ## break every part under load 200 times and count every event a
 
 .PHONY: faults-cluster
 faults-cluster: install ## break every node of a broker cluster under load in every way, twice; takes 20 minutes
-	@$(BIN)/python -m tests.faults --cluster --faults 30 --events 300000 --rate 500 --json-file bench/faults-cluster.json $(ARGS)
+	@$(BIN)/python -m tests.faults --stage cluster --faults 30 --events 300000 --rate 500 \
+		--json-file bench/faults-cluster.json $(ARGS)
+
+.PHONY: faults-standby
+faults-standby: install ## kill and freeze a database under load and fail over to its standby, again and again; takes 4 minutes
+	@$(BIN)/python -m tests.faults --stage standby --faults 12 --events 30000 --rate 200 \
+		--json-file bench/faults-standby.json $(ARGS)
+
+.PHONY: faults-disks
+faults-disks: install ## fill the disks of the database under load, and kill workers meanwhile; takes 5 minutes
+	@$(BIN)/python -m tests.faults --stage disks --faults 20 --events 30000 --rate 200 \
+		--json-file bench/faults-disks.json $(ARGS)
 
 MINUTES ?= 30
 .PHONY: soak

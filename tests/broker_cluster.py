@@ -106,8 +106,16 @@ class BrokerCluster:
 
 
 @asynccontextmanager
-async def running_cluster(cache_dir: Path, folder: Path) -> AsyncIterator[BrokerCluster]:
-    """Start three nodes that find each other, all at once; stop them at the end."""
+async def running_cluster(
+    cache_dir: Path, folder: Path, *, tick_seconds: int = _TICK_SECONDS
+) -> AsyncIterator[BrokerCluster]:
+    """Start three nodes that find each other, all at once; stop them at the end.
+
+    Args:
+        cache_dir: where RabbitMQ is.
+        folder: of all of them.
+        tick_seconds: how long a node may be silent until the others, and it, know that it is cut off.
+    """
     binaries = await find_rabbitmq(cache_dir, lambda _text, _part: None)
     cookie = secrets.token_hex(20)
     passwords = {user.name: secrets.token_urlsafe(24) for user in USERS}
@@ -129,7 +137,7 @@ async def running_cluster(cache_dir: Path, folder: Path) -> AsyncIterator[Broker
                     {_name(there): between[here, there].port for there in numbers if there != here},
                     cookie,
                     passwords,
-                    _TICK_SECONDS,
+                    tick_seconds,
                 ),
             )
             for here in numbers

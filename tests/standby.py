@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+import psutil
 from tests.running_worker import until
 
 from meter.local.account import make_open_folder, make_private_folder
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+_ENDS_WITHIN_S = 30.0
 _SYNCHRONOUS = "select count(*) from pg_stat_replication where sync_state = 'sync'"
 
 
@@ -72,8 +75,13 @@ class Pair:
             how: SIGKILL as when its machine is gone, SIGQUIT as when it is stopped at once.
         """
         assert self.primary.child.pid is not None
-        os.kill(self.primary.child.pid, how)
+        server = psutil.Process(self.primary.child.pid)
+        sessions = server.children(recursive=True)
+        server.send_signal(how)
         await self.primary.child.wait()
+        # Those of a killed server notice by themselves; until then nobody can start on its data.
+        _, left = await asyncio.to_thread(psutil.wait_procs, sessions, timeout=_ENDS_WITHIN_S)
+        assert not left, f"sessions outlive their server: {left}"
 
     async def promote(self) -> None:
         """The standby is the primary from now on, and ``standby`` the former one, whatever became of it."""

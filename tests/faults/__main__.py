@@ -6,12 +6,13 @@ import asyncio
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from tests.faults.run import SERVICES, Plan, Run
+from tests.faults.scene import Stage
 
 if TYPE_CHECKING:
     from tests.faults.report import Report
@@ -39,13 +40,20 @@ _RESULTS = Path(__file__).resolve().parents[2] / "bench" / "faults.json"
     show_default=True,
     help=f"How many of {SERVICES} services have a spool.",
 )
+@click.option("--kind", multiple=True, help="Only kinds with this in their names; again for more.")
 @click.option("--brief", is_flag=True, help="No fault lasts longer than a few seconds.")
 @click.option(
     "--json-file", type=click.Path(dir_okay=False, path_type=Path), default=_RESULTS, show_default=True
 )
 @click.option("--logs", type=click.Path(file_okay=False, path_type=Path), help="Keeps all logs there.")
-@click.option("--cluster", is_flag=True, help="The broker has three nodes, and they are what breaks.")
-@click.option("--standby", is_flag=True, help="The database has a standby, and fails over.")
+@click.option(
+    "--stage",
+    type=click.Choice(get_args(Stage)),
+    default="parts",
+    show_default=True,
+    help="What breaks: every part; each node of a broker of three; a database that has a standby and fails "
+    "over; the disks of a database, which are full.",
+)
 def main(
     *,
     events: int,
@@ -56,8 +64,8 @@ def main(
     brief: bool,
     json_file: Path,
     logs: Path | None,
-    cluster: bool,
-    standby: bool,
+    stage: Stage,
+    kind: tuple[str, ...],
 ) -> None:
     """Break every part of meter under load, and see that nothing is lost and nothing charged twice.
 
@@ -68,7 +76,7 @@ def main(
     chosen = secrets.randbelow(1_000_000) if seed is None else seed
     console = Console()
     console.print(f"seed {chosen}", highlight=False)
-    plan = Plan(chosen, events, faults, rate, durable, brief, logs, cluster, standby)
+    plan = Plan(chosen, events, faults, rate, durable, brief, logs, stage, kind)
     columns = (TextColumn("{task.description:<52}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("starting everything", total=faults)

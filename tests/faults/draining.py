@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from typing import TYPE_CHECKING
 
 import httpx
-from aiormq import connect
 
 from meter.consumers import USAGE_QUEUE
 from meter.local.rabbitmq_files import PUBLISHER
@@ -17,11 +17,17 @@ from meter.publisher.spool.folder import content_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from aiormq.abc import AbstractChannel
     from tests.faults.scene import Scene
     from tests.faults.watch import Counters
 
+    from meter.local.rabbitmq import RabbitServer
+
 _POLL_S = 0.2
+_MESSAGES = (
+    f'{{ok, Queue}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"meter">>, queue, <<"{USAGE_QUEUE}">>)), '
+    "{ok, {_, Messages}, _} = "
+    "ra:local_query(amqqueue:get_pid(Queue), fun rabbit_fifo:query_messages_total/1), Messages."
+)
 #: What gets no less for so long is not drained. However much there is, on however slow a machine, is.
 _PATIENCE_S = 120.0
 
@@ -48,10 +54,9 @@ async def drain(scene: Scene, counters: Counters) -> list[str]:
         except NotDrained as error:
             left.append(str(error))
     await asyncio.gather(*(worker.stop() for worker in scene.workers))
-    async with connect(scene.operator_url) as connection:
-        given_back = await _ready(await connection.channel())
+    given_back = await _in_the_queue(scene.rabbitmq)
     if given_back and not left:
-        left.append(f"{given_back} messages were given back by workers that had nothing else to do")
+        left.append(f"{given_back:.0f} messages were given back by workers that had nothing else to do")
     return left
 
 
@@ -69,20 +74,25 @@ async def _spool(scene: Scene, _counters: Counters) -> None:
 
 
 async def _queue(scene: Scene, counters: Counters) -> None:
-    async with connect(scene.operator_url) as connection, httpx.AsyncClient(timeout=2) as client:
-        channel = await connection.channel()
+    async with httpx.AsyncClient(timeout=2) as client:
 
         async def held() -> float:
             await counters.ask(client)
             return counters.present("meter_in_flight_events")
 
-        await _until_none(lambda: _ready(channel), "{:.0f} messages are left in the queue")
+        await _until_none(lambda: _in_the_queue(scene.rabbitmq), "{:.0f} messages are left in the queue")
         # What a worker still holds it settles; what it could not is in the queue again.
         await _until_none(held, "workers still hold {:.0f} events")
 
 
-async def _ready(channel: AbstractChannel) -> float:
-    return (await channel.queue_declare(USAGE_QUEUE, passive=True)).message_count or 0
+async def _in_the_queue(broker: RabbitServer) -> float:
+    """How many messages wait or are out, over connections gone without a word too; AMQP does not tell.
+
+    Those come back when the broker has missed their heartbeats.
+    """
+    said = await broker.evaluate(_MESSAGES)
+    counted = re.search(r"\d+", said)
+    return int(counted[0]) if counted else float("inf")
 
 
 async def _until_none(count: Callable[[], Awaitable[float]], sentence: str) -> None:

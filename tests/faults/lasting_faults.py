@@ -1,4 +1,4 @@
-"""Faults of the database that take their time, for runs that have it."""
+"""Faults that take their time, or a library from elsewhere, for runs that have it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     Act = Callable[[Scene, Fault], Awaitable[None]]
 
 
+#: One for each worker, and others.
+_JUMPS_H = (5, -7, -1, 30, 2)
+
+
 async def restarted(scene: Scene, fault: Fault) -> None:
     """As an operator does: sessions are ended with a word, everything is written."""
     await scene.postgres.stop()
@@ -30,12 +34,25 @@ async def locked_for_longer_than_a_statement_may_take(scene: Scene, fault: Fault
         await asyncio.sleep(COMMAND_TIMEOUT_SECONDS + fault.seconds)
 
 
-LASTING: dict[str, Act] = {
-    "database restarted": restarted,
-    "database locked for over a minute": locked_for_longer_than_a_statement_may_take,
+async def clock_jumped(scene: Scene, fault: Fault) -> None:
+    """By hours, ahead or behind, as nobody but the worker sees, and back again."""
+    clock = scene.clocks[fault.which % len(scene.clocks)]
+    clock.shift(_JUMPS_H[fault.which % len(_JUMPS_H)])
+    try:
+        await asyncio.sleep(fault.seconds)
+    finally:
+        clock.shift(0)
+
+
+LASTING: dict[str, dict[str, Act]] = {
+    "database": {
+        "database restarted": restarted,
+        "database locked for over a minute": locked_for_longer_than_a_statement_may_take,
+    },
+    "worker": {"worker's clock jumped": clock_jumped},
 }
 
 
 def with_lasting(families: Mapping[str, dict[str, Act]]) -> dict[str, dict[str, Act]]:
-    """Add them to what can happen to the database."""
-    return {**families, "database": {**families["database"], **LASTING}}
+    """Add them to what can happen."""
+    return {family: kinds | LASTING.get(family, {}) for family, kinds in families.items()}

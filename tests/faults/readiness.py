@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: A part that is away is noticed within this, in seconds: its connections end when it goes.
 NOTICED_WITHIN_S = 1.5
+#: One that only gives no answer any more is waited for at first, and noticed within this.
+SILENCE_NOTICED_WITHIN_S = 8.0
 _ASK_EVERY_S = 0.2
 
 
@@ -29,18 +31,20 @@ class Readiness:
 
     def __init__(self, ports: dict[str, int]) -> None:
         self._ports = ports
+        #: When a worker has to have noticed what is away at the latest.
         self._away: dict[str, float] = {}
         self.lies: list[str] = []
         self.denials = 0
 
     @contextmanager
-    def away(self, part: str) -> Iterator[None]:
+    def away(self, part: str, noticed_within: float = NOTICED_WITHIN_S) -> Iterator[None]:
         """No worker can use a part for as long as the context lasts.
 
         Args:
             part: which, for people.
+            noticed_within: seconds in which a worker may not know it yet.
         """
-        self._away[part] = time.monotonic()
+        self._away[part] = time.monotonic() + noticed_within
         try:
             yield
         finally:
@@ -60,21 +64,21 @@ class Readiness:
             answer = await client.get(f"http://{LOOPBACK}:{self._ports[worker]}/readyz")
         except httpx.HTTPError:
             return
-        for part, since in away.items():
+        for part, known_by in away.items():
             # What came back meanwhile may have been there for the answer.
-            if self._away.get(part) == since:
-                self.judge(worker, part, asked_at - since, is_ready=answer.status_code == 200)
+            if self._away.get(part) == known_by:
+                self.judge(worker, part, asked_at - known_by, is_ready=answer.status_code == 200)
 
-    def judge(self, worker: str, part: str, seconds: float, *, is_ready: bool) -> None:
+    def judge(self, worker: str, part: str, late: float, *, is_ready: bool) -> None:
         """Compare what a worker said with what is away.
 
         Args:
             worker: who said it.
             part: what is away.
-            seconds: for how long it had been when the worker was asked.
+            late: for how many seconds it should have known when it was asked; less than 0 where it need not.
             is_ready: what it said.
         """
         if not is_ready:
             self.denials += 1
-        elif seconds > NOTICED_WITHIN_S:
-            self.lies.append(f"{worker} said that it is ready {seconds:.1f} s after {part} went away")
+        elif late > 0:
+            self.lies.append(f"{worker} said that it is ready, {late:.1f} s late, while {part} was away")

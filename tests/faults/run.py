@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tests.faults import cluster_faults, database_faults, standby_faults
+from tests.faults import cluster_faults, database_faults, disk_faults, standby_faults
 from tests.faults.accepted import read_accepted
 from tests.faults.course import Course, Recovered
 from tests.faults.draining import drain
@@ -28,9 +28,15 @@ if TYPE_CHECKING:
 
     from tests.faults.kinds import Act
     from tests.faults.plan import Fault
-    from tests.faults.scene import Scene
+    from tests.faults.scene import Scene, Stage
 
 SERVICES = 4
+_ON_STAGE: dict[Stage, dict[str, dict[str, Act]]] = {
+    "parts": FAMILIES,
+    "cluster": cluster_faults.FAMILIES,
+    "standby": standby_faults.FAMILIES,
+    "disks": disk_faults.FAMILIES,
+}
 _POLL_S = 0.2
 
 
@@ -46,8 +52,8 @@ class Plan:
         durable: how many of the services have a spool.
         brief: no fault lasts long.
         logs: the folder that what everything wrote is kept in.
-        clustered: whether the broker is a cluster, whose nodes are what breaks.
-        with_standby: whether the database has a standby, and failing over is what happens.
+        stage: what there is to break.
+        only: only kinds with one of these in their names happen, where there are any.
     """
 
     seed: int
@@ -57,16 +63,21 @@ class Plan:
     durable: int
     brief: bool
     logs: Path | None = None
-    clustered: bool = False
-    with_standby: bool = False
+    stage: Stage = "parts"
+    only: tuple[str, ...] = ()
 
     def families(self) -> dict[str, dict[str, Act]]:
         """What can happen."""
-        if self.with_standby:
-            return standby_faults.FAMILIES
-        if self.clustered:
-            return cluster_faults.FAMILIES
-        return FAMILIES if self.brief else with_lasting(FAMILIES)
+        families = _ON_STAGE[self.stage]
+        if self.stage == "parts" and not self.brief:
+            families = with_lasting(families)
+        if not self.only:
+            return families
+        chosen = {
+            family: {kind: act for kind, act in acts.items() if any(part in kind for part in self.only)}
+            for family, acts in families.items()
+        }
+        return {family: acts for family, acts in chosen.items() if acts}
 
 
 class Run:
@@ -91,8 +102,8 @@ class Run:
             services=SERVICES,
             durable=plan.durable,
             logs=plan.logs,
-            clustered=plan.clustered,
-            with_standby=plan.with_standby,
+            stage=plan.stage,
+            with_clocks=plan.stage == "parts" and not plan.brief,
         ) as scene:
             counters = Counters(scene)
             async with beside(counters.keep()), beside(scene.readiness.keep()):

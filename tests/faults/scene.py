@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
-import sys
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 from aiormq import connect
 from tests.broker_cluster import running_cluster
 from tests.faults.accepted import count_accepted, read_accepted
 from tests.faults.books import Books
-from tests.faults.kept import GRACE_S, Kept
+from tests.faults.cast import clocks_of, service, worker
 from tests.faults.readiness import Readiness
 from tests.private_servers import throwaway_folder
+from tests.small_disk import DATA, LOG, postgres_on_small_disks
 from tests.standby import standby_of
 from tests.tcp_proxy import TcpProxy, tcp_proxy
 
 from meter.consumers import declare_topology
 from meter.db.migrate import migrate
-from meter.local.child import Command
 from meter.local.logins import make_logins
 from meter.local.machine import LOOPBACK, PortBook
 from meter.local.postgres import PostgresServer
@@ -34,18 +31,25 @@ from meter.local.rabbitmq_source import find_rabbitmq
 from meter.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from pathlib import Path
     from uuid import UUID
 
     from tests.broker_cluster import BrokerCluster
+    from tests.faults.kept import Kept
+    from tests.shifted_clock import ShiftedClock
+    from tests.small_disk import SmallDisk
     from tests.standby import Pair
 
     from meter.local.rabbitmq_files import BrokerUser
 
-_ROOT = Path(__file__).resolve().parents[2]
+#: What there is to break: one broker and one database with everything around them, or a broker of several
+#: nodes, or a database with a standby, or the disks of one.
+Stage = Literal["parts", "cluster", "standby", "disks"]
+
 WORKERS = 2
-#: What ends by itself within the grace must not be killed for being slow on a busy machine.
-_PATIENCE_S = GRACE_S + 5
+#: In memory; a run of fifty thousand events takes half of it.
+_DISKS = {DATA: "768m", LOG: "224m"}
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,8 @@ class Scene:
             behind proxies.
         pair: the servers of the database where there is a standby, both without a proxy; ``postgres`` is the
             one that was the primary at first.
+        clocks: of the workers, in order, where they can be set.
+        disks: of the database, by what is on each, where they can be filled.
     """
 
     folder: Path
@@ -83,6 +89,8 @@ class Scene:
     readiness: Readiness
     cluster: BrokerCluster | None = None
     pair: Pair | None = None
+    clocks: Sequence[ShiftedClock] = ()
+    disks: Mapping[str, SmallDisk] = field(default_factory=dict)
 
     @property
     def spool(self) -> Path:
@@ -120,8 +128,8 @@ async def running_scene(
     services: int,
     durable: int,
     logs: Path | None = None,
-    clustered: bool = False,
-    with_standby: bool = False,
+    stage: Stage = "parts",
+    with_clocks: bool = False,
 ) -> AsyncIterator[Scene]:
     """Set everything up, and take it down.
 
@@ -130,16 +138,15 @@ async def running_scene(
         services: how many.
         durable: how many of them have a spool; they share it, so that one adopts what another left.
         logs: the folder that what everything wrote is kept in.
-        clustered: whether the broker is a cluster.
-        with_standby: whether the database has a standby.
+        stage: what there is to break.
+        with_clocks: whether each worker has a clock of its own that can be set.
     """
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(throwaway_folder())
         stack.callback(_keep_logs, folder, logs)
-        cache_dir = load_settings().cache_dir
-        postgres = PostgresServer(folder / "postgres", await postgres_bin_dir(cache_dir))
-        stack.push_async_callback(postgres.stop)
-        (rabbitmq, cluster), _ = await asyncio.gather(_broker(stack, folder, clustered), postgres.start())
+        (rabbitmq, cluster), (postgres, disks) = await asyncio.gather(
+            _broker(stack, folder, stage), _database(stack, folder, stage)
+        )
         await migrate(postgres.dsn())
         books = Books(postgres)
         await books.set_up()
@@ -153,7 +160,10 @@ async def running_scene(
         ports = PortBook(folder / "worker-ports.json").assign(names)
         login = (await make_logins(postgres.dsn()))["meter_worker"]
         standby = standby_of(postgres, folder / "standby")
-        pair = await stack.enter_async_context(standby) if with_standby else None
+        pair = await stack.enter_async_context(standby) if stage == "standby" else None
+        dsn = pair.dsn(login) if pair else login.replace(f":{postgres.port}/", f":{settling.port}/")
+        clocks = await clocks_of(names, folder) if with_clocks else []
+        environments: list[dict[str, str]] = [clock.environment for clock in clocks] or [{} for _ in names]
         scene = Scene(
             folder=folder,
             postgres=postgres,
@@ -162,14 +172,15 @@ async def running_scene(
             consuming=consuming,
             settling=settling,
             workers=[
-                _worker(
+                worker(
                     folder,
                     name,
-                    ports[name],
-                    pair.dsn(login) if pair else login.replace(f":{postgres.port}/", f":{settling.port}/"),
-                    _behind(WORKER, rabbitmq, cluster, consuming),
+                    port=ports[name],
+                    dsn=dsn,
+                    url=_behind(WORKER, rabbitmq, cluster, consuming),
+                    environment=environment,
                 )
-                for name in names
+                for name, environment in zip(names, environments, strict=True)
             ],
             worker_ports=list(ports.values()),
             services=[],
@@ -177,6 +188,8 @@ async def running_scene(
             readiness=Readiness(ports),
             cluster=cluster,
             pair=pair,
+            clocks=clocks,
+            disks=disks,
         )
         scene.services.extend(
             _service(scene, number, rate / services, durable=number < durable) for number in range(services)
@@ -188,10 +201,10 @@ async def running_scene(
 
 
 async def _broker(
-    stack: AsyncExitStack, folder: Path, clustered: bool
+    stack: AsyncExitStack, folder: Path, stage: Stage
 ) -> tuple[RabbitServer, BrokerCluster | None]:
     cache_dir = load_settings().cache_dir
-    if clustered:
+    if stage == "cluster":
         cluster = await stack.enter_async_context(running_cluster(cache_dir, folder / "cluster"))
         return cluster.nodes[0], cluster
     rabbitmq = RabbitServer(folder / "rabbitmq", await find_rabbitmq(cache_dir, lambda _text, _part: None))
@@ -207,16 +220,6 @@ def _keep_logs(folder: Path, logs: Path | None) -> None:
             shutil.copy(log, logs / "-".join(log.relative_to(folder).parts))
 
 
-def _worker(folder: Path, name: str, port: int, dsn: str, url: str) -> Kept:
-    settings = {
-        "METER_DATABASE_URL": dsn,
-        "METER_AMQP_URL": url,
-        "METER_WORKER_PORT": str(port),
-        "METER_LOG_FORMAT": "json",
-    }
-    return _kept(folder, name, ["-m", "meter", "worker"], settings)
-
-
 def _service(scene: Scene, number: int, rate: float, *, durable: bool) -> Kept:
     arguments = {
         "url": _behind(PUBLISHER, scene.rabbitmq, scene.cluster, scene.publishing),
@@ -225,25 +228,21 @@ def _service(scene: Scene, number: int, rate: float, *, durable: bool) -> Kept:
         "accepted": scene.accepted(number),
         "again": scene.again(number),
     } | ({"spool": scene.spool} if durable else {})
-    told = [f"--{name}={argument}" for name, argument in arguments.items()]
-    return _kept(scene.folder, f"service-{number}", ["-m", "tests.faults.service", *told], {})
+    return service(scene.folder, number, arguments)
+
+
+async def _database(
+    stack: AsyncExitStack, folder: Path, stage: Stage
+) -> tuple[PostgresServer, Mapping[str, SmallDisk]]:
+    if stage == "disks":
+        return await stack.enter_async_context(postgres_on_small_disks(folder / "database", _DISKS))
+    postgres = PostgresServer(folder / "postgres", await postgres_bin_dir(load_settings().cache_dir))
+    stack.push_async_callback(postgres.stop)
+    await postgres.start()
+    return postgres, {}
 
 
 def _behind(user: BrokerUser, rabbitmq: RabbitServer, cluster: BrokerCluster | None, proxy: TcpProxy) -> str:
     """The addresses of all nodes for a user, that of the first past a proxy."""
     direct = rabbitmq.url(user) if cluster is None else cluster.url(user)
     return direct.replace(f":{rabbitmq.ports['amqp']}/", f":{proxy.port}/")
-
-
-def _kept(folder: Path, name: str, arguments: list[str], settings: Mapping[str, str]) -> Kept:
-    inherited = {key: text for key, text in os.environ.items() if not key.startswith("METER_")}
-    path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
-    return Kept(
-        Command(
-            name=name,
-            folder=folder,
-            arguments=[sys.executable, *arguments],
-            environment=inherited | {"PYTHONPATH": path} | settings,
-            grace_seconds=_PATIENCE_S,
-        )
-    )

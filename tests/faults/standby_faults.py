@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from typing import TYPE_CHECKING
+
+from tests.faults.readiness import SILENCE_NOTICED_WITHIN_S
+from tests.faults.watch import now_ms, until_settling
+from tests.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -38,20 +41,20 @@ async def primary_killed_and_back_beside_the_new_one(scene: Scene, fault: Fault)
 async def primary_frozen_and_back_beside_the_new_one(scene: Scene, fault: Fault) -> None:
     """It goes on in the middle of what it did, with every connection it had."""
     pair = await _followed(scene)
-    frozen = pair.primary.child.pid
-    assert frozen is not None
-    os.killpg(frozen, signal.SIGSTOP)
-    try:
-        await _fails_over(scene, fault, pair)
-    finally:
-        os.killpg(frozen, signal.SIGCONT)
+    assert pair.primary.child.pid is not None
+    with frozen(pair.primary.child.pid):
+        await _unnoticed_at_first(scene, "the database", fault)
+        await _promote(scene, pair)
+        # Nobody waits for it to come back.
+        missing = await until_settling(scene, now_ms())
+        assert missing is None, f"beside a frozen former primary: {missing}"
 
 
 async def standby_away(scene: Scene, fault: Fault) -> None:
     """Nothing is committed meanwhile."""
     pair = await _followed(scene)
     await pair.standby.stop()
-    await asyncio.sleep(fault.seconds)
+    await _unnoticed_at_first(scene, "the standby", fault)
     await pair.standby.start()
 
 
@@ -64,6 +67,16 @@ async def _followed(scene: Scene) -> Pair:
 async def _fails_over(scene: Scene, fault: Fault, pair: Pair) -> None:
     with scene.readiness.away("the database"):
         await asyncio.sleep(fault.seconds)
+    await _promote(scene, pair)
+
+
+async def _unnoticed_at_first(scene: Scene, part: str, fault: Fault) -> None:
+    """Nobody answers for long enough that everyone has to say so."""
+    with scene.readiness.away(part, SILENCE_NOTICED_WITHIN_S):
+        await asyncio.sleep(SILENCE_NOTICED_WITHIN_S + fault.seconds)
+
+
+async def _promote(scene: Scene, pair: Pair) -> None:
     await pair.promote()
     scene.books.look_at(pair.primary)
 

@@ -18,7 +18,7 @@ from meter.consumers import USAGE_QUEUE
 
 
 async def test_the_leader_of_a_broker_cluster_is_killed_and_a_node_falls_silent_under_load() -> None:
-    async with running_scene(rate=300, services=2, durable=1, clustered=True) as scene:
+    async with running_scene(rate=300, services=2, durable=1, stage="cluster") as scene:
         assert scene.cluster is not None
         counters = Counters(scene)
         async with beside(counters.keep()):

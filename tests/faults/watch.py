@@ -42,7 +42,7 @@ async def until_settling(scene: Scene, since_ms: int) -> str | None:
     everyone = set(range(len(scene.services)))
     while True:
         silent = everyone - await _settled_since(scene, since_ms)
-        ready = await _ready_workers(scene)
+        ready = await ready_workers(scene)
         if not silent and ready == len(scene.workers):
             return None
         if time.monotonic() > deadline:
@@ -50,7 +50,8 @@ async def until_settling(scene: Scene, since_ms: int) -> str | None:
         await asyncio.sleep(_POLL_S)
 
 
-async def _ready_workers(scene: Scene) -> int:
+async def ready_workers(scene: Scene) -> int:
+    """How many workers say that they are ready."""
     async with httpx.AsyncClient(timeout=3) as client:
         codes = await asyncio.gather(
             *(client.get(f"http://{LOOPBACK}:{port}/readyz") for port in scene.worker_ports),

@@ -129,6 +129,34 @@ async def test_what_no_standby_has_is_not_acknowledged_even_when_it_is_there_alr
         assert await books.settled(before + 20) == {"charged": before + 20}
 
 
+async def test_a_worker_says_it_is_not_ready_while_commits_wait_for_a_standby_that_is_away(
+    pair: Pair, broker: Broker, services: UsageSide
+) -> None:
+    async with (
+        ledger(pair.primary.dsn()) as books,
+        running_worker(pair.dsn(), broker.worker_url) as worker,
+    ):
+        await worker.says("consuming")
+        before = sum((await books.outcomes()).values())
+        await pair.standby.stop()
+        await services.publish_batch(body("globex", 1_000 + number) for number in range(10))
+        began = time.monotonic()
+        await until(worker.is_ready, lambda ready: not ready)
+        assert time.monotonic() - began < 8
+        reason = (await worker.get("/readyz")).json()["checks"]["database"]
+        assert reason.startswith("the database does not settle: it has given no answer for")
+        assert await fetch(pair.primary, _WAITING) == 1
+        await pair.standby.start()
+        began = time.monotonic()
+        await until(worker.is_ready, bool)
+        assert time.monotonic() - began < 10
+        assert sum((await books.outcomes()).values()) == before + 10
+        said = [line["event"] for line in worker.lines if str(line["event"]).startswith("the database")]
+        assert said == ["the database does not settle, waiting for it", "the database settles again"]
+        # It waited all the time, and nothing was tried again.
+        assert await worker.metric("meter_settle_seconds_count") == 1
+
+
 async def _load(services: UsageSide) -> None:
     for start in range(0, 20_000, 200):
         await services.publish_batch(body("acme", start + number) for number in range(200))

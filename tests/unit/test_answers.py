@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from contextlib import suppress
 
 import pytest
@@ -36,3 +37,26 @@ async def test_an_answer_and_an_error_are_passed_on() -> None:
     assert await answered(call(fails=False)) == 7
     with pytest.raises(LookupError):
         await answered(call(fails=True))
+
+
+async def test_a_call_that_fails_just_as_it_is_cancelled_is_not_logged_as_forgotten() -> None:
+    loop = asyncio.get_running_loop()
+    forgotten: list[str] = []
+    loop.set_exception_handler(lambda _loop, told: forgotten.append(told["message"]))
+    try:
+        await _fails_and_is_cancelled()
+        await asyncio.sleep(0)
+        gc.collect()
+    finally:
+        loop.set_exception_handler(None)
+    assert forgotten == []
+
+
+async def _fails_and_is_cancelled() -> None:
+    answer = asyncio.get_running_loop().create_future()
+    asking = asyncio.create_task(answered(answer))
+    await asyncio.sleep(0)
+    answer.set_exception(LookupError())
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import get_args
 
 import pytest
 from tests.faults.kinds import ACTS, KINDS_BY_FAMILY
 from tests.faults.lasting_faults import LASTING
 from tests.faults.plan import draw
 from tests.faults.run import Plan
+from tests.faults.scene import Stage
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -32,7 +34,19 @@ def test_what_takes_its_time_happens_unless_the_run_is_brief() -> None:
         return {kind for family in plan.families().values() for kind in family}
 
     assert kinds(brief=True) == ACTS.keys()
-    assert kinds(brief=False) == ACTS.keys() | LASTING.keys()
+    assert kinds(brief=False) == ACTS.keys() | {kind for lasting in LASTING.values() for kind in lasting}
+
+
+def test_only_kinds_that_are_named_happen() -> None:
+    plan = Plan(seed=1, events=1, faults=1, rate=1, durable=0, brief=False, only=("clock", "broker killed"))
+    happen = {family: list(kinds) for family, kinds in plan.families().items()}
+    assert happen == {"worker": ["worker's clock jumped"], "broker": ["broker killed"]}
+
+
+@pytest.mark.parametrize("stage", get_args(Stage))
+def test_every_stage_has_something_to_break(stage: Stage) -> None:
+    plan = Plan(seed=1, events=1, faults=1, rate=1, durable=0, brief=False, stage=stage)
+    assert all(plan.families().values())
 
 
 def test_some_faults_happen_together_and_some_last_long_unless_brief() -> None:

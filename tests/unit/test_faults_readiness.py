@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tests.faults.course import Course, Recovered
 from tests.faults.plan import Fault
-from tests.faults.readiness import NOTICED_WITHIN_S, Readiness
+from tests.faults.readiness import Readiness
 from tests.faults.report import Report
 
 if TYPE_CHECKING:
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 def test_a_worker_that_says_it_is_ready_while_a_part_is_away_lies_once_it_had_time_to_notice() -> None:
     readiness = Readiness({})
-    readiness.judge("worker-0", "the broker", NOTICED_WITHIN_S / 2, is_ready=True)
-    readiness.judge("worker-0", "the broker", NOTICED_WITHIN_S * 2, is_ready=False)
+    readiness.judge("worker-0", "the broker", -0.5, is_ready=True)
+    readiness.judge("worker-0", "the broker", 0.5, is_ready=False)
     assert (readiness.lies, readiness.denials) == ([], 1)
-    readiness.judge("worker-0", "the broker", 3.0, is_ready=True)
-    assert readiness.lies == ["worker-0 said that it is ready 3.0 s after the broker went away"]
+    readiness.judge("worker-0", "the broker", 1.5, is_ready=True)
+    assert readiness.lies == ["worker-0 said that it is ready, 1.5 s late, while the broker was away"]
 
 
 def test_a_course_names_what_recovered_slowly_and_counts_kinds() -> None:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.malformed import body
 
-from meter.consumers.settling import DatabaseState, PatientSettlement
+from meter.consumers.database_state import DatabaseState
+from meter.consumers.settling import PatientSettlement
 from meter.db.outcomes import DatabaseUnavailable, EventNotSettleable, Outcome, SettledEvent
 from meter.events import CONTENT_TYPE_EVENT, decode_message
 

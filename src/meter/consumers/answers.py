@@ -37,12 +37,12 @@ async def answered(call: Awaitable[T]) -> T:
         Its answer.
     """
     asking = asyncio.ensure_future(call)
+    # Whoever waits may be cancelled just as the call fails.
+    asking.add_done_callback(look_at)
     try:
         await asyncio.wait((asking,))
     finally:
-        if not asking.done():
-            asking.add_done_callback(look_at)
-            asking.cancel()
+        asking.cancel()
     return await asking
 
 

@@ -62,6 +62,8 @@ class Consumption:
         self._consumer_tag: str | None = None
         self._cancelled_by_broker = asyncio.Event()
         self._stopping = False
+        #: Whether something was delivered since that was looked at last.
+        self._heard = False
         self._channel: AbstractChannel | None = None
 
     async def start(self, connection: AbstractConnection) -> None:
@@ -110,6 +112,17 @@ class Consumption:
             if self._channel is not None:
                 await self._subscribe(self._channel)
 
+    async def prove(self) -> None:
+        """See that the broker still lets us consume; where something was delivered of late, it does.
+
+        Raises:
+            AMQPError: it does not, or is gone.
+        """
+        heard, self._heard = self._heard, False
+        # While much is held nothing more is read, its answers neither.
+        if not heard and not self.allowance.held_bytes and self._channel is not None:
+            await self._subscribe(self._channel)
+
     async def watch(self) -> None:
         """Wait until the channel or the consumer is gone.
 
@@ -139,6 +152,7 @@ class Consumption:
                 await self._channel.basic_cancel(self._consumer_tag, timeout=_ANSWER_TIMEOUT_S)
 
     def _receive(self, deliveries: list[Delivery]) -> None:
+        self._heard = True
         if self._stopping:
             self.allowance.release(sum(len(delivery.body) for delivery in deliveries))
             return

@@ -23,24 +23,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 from meter.backoff import Backoff
 from meter.consumers.batch import Batch, decoded_message
-from meter.consumers.settling import LONGEST_WAIT_S
+from meter.consumers.patience import LONGEST_WAIT_S, until_answered
 from meter.db.outcomes import DatabaseUnavailable
 from meter.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
+    from meter.consumers.database_state import DatabaseState
     from meter.consumers.deliveries import Delivery
-    from meter.consumers.settling import DatabaseState, PatientSettlement
+    from meter.consumers.settling import PatientSettlement
     from meter.db.outcomes import SettledEvent
     from meter.db.suspects import Suspects
     from meter.events import Event
-
-T = TypeVar("T")
 
 #: Workers that may die over a message. One can be chance: an orchestrator that kills, a machine that fails.
 DEATHS = 3
@@ -78,7 +77,7 @@ class CautiousSettlement:
         Args:
             patient: settles.
             suspects: notes which of them are handled.
-            database: told of every success and failure.
+            database: told of every success and failure, and of attempts without an answer.
         """
         self._patient = patient
         self._suspects = suspects
@@ -115,7 +114,7 @@ class CautiousSettlement:
                 handled = await self._settled(suspect for suspect, digest in by_note if digest not in known)
             return *handled, [suspect for suspect, digest in by_note if digest in known]
 
-        return await self._patiently(attempt)
+        return await until_answered(self._database, attempt)
 
     async def settle_alone(self, suspect: Delivery) -> tuple[Batch, list[SettledEvent]] | None:
         """Settle a suspect, however long it takes; the caller sees to it that it is alone.
@@ -142,27 +141,13 @@ class CautiousSettlement:
                     )
                 return await self._settled([suspect])
 
-        return await self._patiently(attempt)
+        return await until_answered(self._database, attempt)
 
     async def _settled(self, suspects: Iterable[Delivery]) -> tuple[Batch, list[SettledEvent]]:
         batch = Batch()
         for suspect in suspects:
             batch.add(decoded_message(suspect))
         return batch, await self._patient.settle_or_raise(batch.events) if batch.events else []
-
-    async def _patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        backoff = Backoff(longest=LONGEST_WAIT_S)
-        while True:
-            try:
-                handled = await attempt()
-            except DatabaseUnavailable as error:
-                self._database.lost(error)
-            except Exception as error:  # noqa: BLE001 - a bug of ours, and no reason to give up an event
-                self._database.lost(error, unexpected=True)
-            else:
-                self._database.answered()
-                return handled
-            await asyncio.sleep(backoff.next_seconds())
 
     async def forget(self, suspect: Delivery) -> None:
         """Forget a suspect that is in the dead letters now, so that it begins anew when it is replayed.

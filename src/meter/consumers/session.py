@@ -7,12 +7,12 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from meter.amqp import CONNECT_SECONDS, BrokerLost, broker_connection
-from meter.consumers.answers import answered_in_time
 from meter.consumers.consumption import Consumption, closing_reason
 from meter.consumers.dead_letters import DeadLetters
+from meter.consumers.looks import Looks
 from meter.consumers.settler import Settler
 from meter.consumers.tap import Tap, TappedTransport
-from meter.consumers.topology import DEAD_QUEUE, USAGE_QUEUE, declare_topology, queue_depth
+from meter.consumers.topology import declare_topology
 from meter.errors import MeterError
 
 if TYPE_CHECKING:
@@ -20,16 +20,11 @@ if TYPE_CHECKING:
 
     from aiormq.abc import AbstractChannel, AbstractConnection
 
+    from meter.consumers.database_state import DatabaseState
     from meter.consumers.metrics import WorkerMetrics
     from meter.consumers.poison import Settling
-    from meter.consumers.settling import DatabaseState
     from meter.nodes import Node
     from meter.settings import Settings
-
-#: Often enough to scale by, seldom enough to cost nothing.
-_DEPTH_INTERVAL_S = 5.0
-#: A broker that is well answers in milliseconds, one that elects a leader in seconds.
-_DEPTH_TIMEOUT_S = 30.0
 
 
 class HeldForTooLong(MeterError):
@@ -52,15 +47,20 @@ class Session:
         metrics: WorkerMetrics,
     ) -> None:
         self._connections = connections
-        letters_channel, self._depth_channel = channels
+        letters_channel, looking_channel = channels
         self._settings = settings
         self._database = database
-        self._metrics = metrics
         self.consumption = Consumption(settings, tap)
+        self.looks = Looks(connections[1], looking_channel, self.consumption, metrics)
         self.dead_letters = DeadLetters(connections[1], letters_channel, metrics)
         self.settler = Settler(
             self.consumption.batcher, settlement, self.dead_letters, self.consumption, metrics
         )
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the broker cannot be used, though it is connected to; None while it can."""
+        return self.looks.trouble or self.dead_letters.trouble
 
     async def start(self) -> None:
         """Begin to consume; what comes waits for ``run``.
@@ -84,7 +84,7 @@ class Session:
             beside = [
                 tasks.create_task(self.consumption.watch()),
                 tasks.create_task(self.consumption.adapt()),
-                tasks.create_task(self._poll_depth()),
+                tasks.create_task(self.looks.keep()),
                 tasks.create_task(self._stop_when(stop)),
                 tasks.create_task(self._give_back()),
                 *(tasks.create_task(_watch(connection)) for connection in self._connections),
@@ -106,15 +106,6 @@ class Session:
         seconds = self._settings.give_back_after_s
         await self._database.away_for(seconds)
         raise HeldForTooLong(f"the database has not settled for {seconds:g} s")
-
-    async def _poll_depth(self) -> None:
-        while True:
-            for queue in (USAGE_QUEUE, DEAD_QUEUE):
-                asking = queue_depth(self._depth_channel, queue, seconds=None)
-                # Blocked only where dead letters are published, which say so.
-                depth = await answered_in_time(self._connections[1], asking, _DEPTH_TIMEOUT_S, lambda: None)
-                self._metrics.show_depth(queue, depth)
-            await asyncio.sleep(_DEPTH_INTERVAL_S)
 
 
 @contextlib.asynccontextmanager
@@ -152,8 +143,8 @@ async def open_session(
     ):
         await declare_topology(control)
         letters_channel = await control.channel(publisher_confirms=True, timeout=CONNECT_SECONDS)
-        depth_channel = await control.channel(publisher_confirms=False, timeout=CONNECT_SECONDS)
-        channels = (letters_channel, depth_channel)
+        looking_channel = await control.channel(publisher_confirms=False, timeout=CONNECT_SECONDS)
+        channels = (letters_channel, looking_channel)
         yield Session((delivering, control), channels, tap, settings, settlement, database, metrics)
 
 

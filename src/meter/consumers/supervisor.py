@@ -16,10 +16,10 @@ from meter.errors import MeterError
 from meter.telemetry import first_line, get_logger
 
 if TYPE_CHECKING:
+    from meter.consumers.database_state import DatabaseState
     from meter.consumers.metrics import WorkerMetrics
     from meter.consumers.poison import Settling
     from meter.consumers.session import Session
-    from meter.consumers.settling import DatabaseState
     from meter.nodes import Nodes
     from meter.settings import Settings
 
@@ -70,8 +70,8 @@ class Supervisor:
     @property
     def trouble(self) -> str | None:
         """Why nothing is consumed, or dead letters are not written; None when all is well."""
-        if self._session is not None and self._session.dead_letters.trouble is not None:
-            return self._session.dead_letters.trouble
+        if self._session is not None and self._session.trouble is not None:
+            return self._session.trouble
         return self._trouble
 
     async def run(self, stop: asyncio.Event) -> None:

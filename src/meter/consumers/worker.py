@@ -13,9 +13,10 @@ import asyncpg
 
 from meter.backoff import Backoff
 from meter.consumers.clockwork import keep_time
+from meter.consumers.database_state import DatabaseState
 from meter.consumers.metrics import WorkerMetrics
 from meter.consumers.poison import CautiousSettlement
-from meter.consumers.settling import DatabaseState, PatientSettlement
+from meter.consumers.settling import PatientSettlement
 from meter.consumers.supervisor import Supervisor
 from meter.consumers.watchdog import watchdog
 from meter.db.clockwork import Clockwork
