@@ -64,7 +64,7 @@ faults-standby: install ## kill and freeze a database under load and fail over t
 		--json-file bench/faults-standby.json $(ARGS)
 
 .PHONY: faults-disks
-faults-disks: install ## fill the disks of the database under load, and kill workers meanwhile; takes 5 minutes
+faults-disks: install ## fill the disks of the database under load, and kill workers meanwhile; takes 3 minutes
 	@$(BIN)/python -m tests.faults --stage disks --faults 20 --events 30000 --rate 200 \
 		--json-file bench/faults-disks.json $(ARGS)
 

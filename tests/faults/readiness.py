@@ -31,8 +31,9 @@ class Readiness:
 
     def __init__(self, ports: dict[str, int]) -> None:
         self._ports = ports
-        #: When a worker has to have noticed what is away at the latest.
-        self._away: dict[str, float] = {}
+        #: What is away, and when a worker has to have noticed at the latest; the same part may be away for
+        #: two reasons at once.
+        self._away: dict[object, tuple[str, float]] = {}
         self.lies: list[str] = []
         self.denials = 0
 
@@ -44,11 +45,12 @@ class Readiness:
             part: which, for people.
             noticed_within: seconds in which a worker may not know it yet.
         """
-        self._away[part] = time.monotonic() + noticed_within
+        reason = object()
+        self._away[reason] = (part, time.monotonic() + noticed_within)
         try:
             yield
         finally:
-            del self._away[part]
+            del self._away[reason]
 
     async def keep(self) -> None:
         """Ask again and again, until cancelled."""
@@ -64,9 +66,9 @@ class Readiness:
             answer = await client.get(f"http://{LOOPBACK}:{self._ports[worker]}/readyz")
         except httpx.HTTPError:
             return
-        for part, known_by in away.items():
+        for reason, (part, known_by) in away.items():
             # What came back meanwhile may have been there for the answer.
-            if self._away.get(part) == known_by:
+            if reason in self._away:
                 self.judge(worker, part, asked_at - known_by, is_ready=answer.status_code == 200)
 
     def judge(self, worker: str, part: str, late: float, *, is_ready: bool) -> None:

@@ -24,6 +24,13 @@ def test_a_worker_that_says_it_is_ready_while_a_part_is_away_lies_once_it_had_ti
     assert readiness.lies == ["worker-0 said that it is ready, 1.5 s late, while the broker was away"]
 
 
+def test_a_part_may_be_away_for_two_reasons_at_once() -> None:
+    readiness = Readiness({})
+    with readiness.away("the broker"), readiness.away("the broker"):
+        pass
+    assert readiness.lies == []
+
+
 def test_a_course_names_what_recovered_slowly_and_counts_kinds() -> None:
     course = Course()
     assert course.recovery().max == 0
