@@ -39,14 +39,14 @@ class BothWays:
 
     def __init__(self, short: ASGIApp, long: ASGIApp, issuer: Issuer, registry: CollectorRegistry) -> None:
         self._apps = (short, long)
-        self._issuer = issuer
+        self.issuer = issuer
         self.registry = registry
 
     async def ask(
         self, path: str, method: str = "GET", user_id: str | None = "ann", **headers: str
     ) -> list[httpx.Response]:
         if user_id is not None:
-            headers["Authorization"] = f"Bearer {self._issuer.token(user_id)}"
+            headers["Authorization"] = f"Bearer {self.issuer.token(user_id)}"
         answers = []
         for app in self._apps:
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -145,6 +145,19 @@ async def test_a_stranger_is_told_401_and_who_knows_the_balance_304(ways: BothWa
     short, long = await ways.ask("/credits/acme", **{"If-None-Match": tag})
     assert short.status_code == 304
     assert told(short) == told(long)
+
+
+@pytest.mark.parametrize("rest", ["", "/events", f"/usage?{PERIOD}", "/check?credits=1"])
+async def test_a_token_that_is_remembered_opens_nothing_to_who_was_removed(
+    ways: BothWays, database: FreshDatabase, rest: str
+) -> None:
+    token = {"Authorization": f"Bearer {ways.issuer.token('ann')}"}
+    before = await ways.ask(f"/credits/acme{rest}", user_id=None, **token)
+    connection = await asyncpg.connect(database.dsn)
+    await connection.execute("select remove_organization_member('acme', 'ann', 'olga')")
+    await connection.close()
+    after = await ways.ask(f"/credits/acme{rest}", user_id=None, **token)
+    assert [answer.status_code for answer in (*before, *after)] == [200, 200, 404, 404]
 
 
 async def test_what_goes_wrong_is_the_same_problem(ways: BothWays, monkeypatch: pytest.MonkeyPatch) -> None:
