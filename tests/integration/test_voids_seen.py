@@ -76,7 +76,7 @@ async def test_the_history_shows_voids_as_nobodys_usage(
             )
 
     (entry,) = page.entries
-    assert (entry.event_id, entry.user_id, entry.credits_used) == ("void e", None, 0)
+    assert (entry.event_id, entry.user_id, entry.credits_used) == ("void e", None, "0")
     assert json.loads(bytes(entry.request_metadata)) == {
         "target_source": "tests",
         "target_id": "e",
