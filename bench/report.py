@@ -54,7 +54,7 @@ def markdown(figures: Sequence[Figure], machine: Mapping[str, str]) -> str:
             (*_COLUMNS, "rounds"), ((*_cells(figure), str(len(figure.samples))) for figure in figures)
         ),
         "",
-        "Events a second behind the ratios, by round:",
+        "Behind the ratios, by round: events or requests a second, of latencies seconds:",
         "",
         *markdown_table(("line", "what", "by round"), _rates(figures)),
     ]
@@ -83,7 +83,7 @@ def _cells(figure: Figure) -> tuple[str, ...]:
 
 def _rates(figures: Sequence[Figure]) -> list[tuple[str, ...]]:
     return [
-        (figure.target.line, name, " · ".join(f"{rate:,.0f}" for rate in rates))
+        (figure.target.line, name, " · ".join(map(_shown, rates)))
         for figure in figures
         for name, rates in figure.parts.items()
     ]
