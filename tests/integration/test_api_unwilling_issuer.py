@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
-import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -17,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from tests.read_api import AUDIENCE, BASE_PATH, ISSUER, UNLIMITED, Issuer, gateways
 from tests.running_worker import until
 from tests.unwilling_issuer import unwilling_issuer
+from tests.written_log import written_log
 
 from meter.api import issuer_keys, key_fetch
 from meter.api.app import build_app
@@ -24,9 +23,9 @@ from meter.api.http_metrics import HttpMetrics
 from meter.api.identity import identity, issuer_of
 from meter.db.reading import open_reader
 from meter.settings import Settings
-from meter.telemetry import configure_logging
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
@@ -156,13 +155,8 @@ async def test_an_issuer_that_hangs_from_the_start_is_503_in_time_and_used_once_
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    stream = io.StringIO()
-    configure_logging("json", "info", stream)
-    yield stream
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    with written_log("info") as lines:
+        yield lines
 
 
 async def test_a_fetch_is_no_line_of_the_librarys_in_the_log(

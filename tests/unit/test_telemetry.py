@@ -1,27 +1,23 @@
 from __future__ import annotations
 
-import io
 import json
 import logging
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.written_log import written_log
 
-from meter.telemetry import configure_logging, correlation, first_line, get_logger, redact_text
+from meter.telemetry import correlation, first_line, get_logger, redact_text
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Iterator
 
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    stream = io.StringIO()
-    configure_logging("json", "debug", stream)
-    yield stream
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    with written_log("debug") as lines:
+        yield lines
 
 
 def _written(stream: io.StringIO) -> list[dict[str, object]]:
