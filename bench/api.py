@@ -99,7 +99,8 @@ async def served_api(
     """
     issuer = DevelopmentIssuer(stack.folder / "issuer", _AUDIENCE)
     issuer.prepare()
-    ports = PortBook(stack.folder / "api-ports.json").assign(["api", "metrics"])
+    port_book = PortBook(stack.folder / "api-ports.json")
+    ports = port_book.assign(["api", "metrics"])
     environment = meter_environment(
         METER_DATABASE_URL=dsn,
         METER_API_PORT=str(ports["api"]),
@@ -120,7 +121,8 @@ async def served_api(
 @asynccontextmanager
 async def served_bare(stack: Stack, dsn: str) -> AsyncIterator[Served]:
     """Run the bare route on a database until the context ends."""
-    port = PortBook(stack.folder / "api-ports.json").assign(["bare"])["bare"]
+    port_book = PortBook(stack.folder / "api-ports.json")
+    port = port_book.assign(["bare"])["bare"]
     environment = meter_environment() | {DATABASE_URL: dsn}
     async with _child(stack, "bare", ("bench.peers.bare_route", str(port)), environment, port):
         yield Served(LOOPBACK, port, "", {})

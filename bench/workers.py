@@ -58,7 +58,8 @@ async def running_workers(
         TimeoutError: as raised inside, with what the workers said.
     """
     names = [f"worker-{number}" for number in range(1, count + 1)]
-    ports = PortBook(stack.folder / "worker-ports.json").assign(names)
+    port_book = PortBook(stack.folder / "worker-ports.json")
+    ports = port_book.assign(names)
     children = [_child(stack, dsn, name, ports[name], arguments) for name in names]
     try:
         await asyncio.gather(*(child.start() for child in children))

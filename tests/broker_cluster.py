@@ -121,7 +121,9 @@ async def running_cluster(
     passwords = {user.name: secrets.token_urlsafe(24) for user in USERS}
     async with AsyncExitStack() as stack:
         numbers = range(NODES)
-        ports = [RabbitServer(folder / str(number), binaries).assign_ports()["dist"] for number in numbers]
+        # Kept to the end, since they keep the ports from others until the nodes themselves are there.
+        promised = [RabbitServer(folder / str(number), binaries) for number in numbers]
+        ports = [server.assign_ports()["dist"] for server in promised]
         between = {
             (here, there): await stack.enter_async_context(tcp_proxy(LOOPBACK, ports[there]))
             for here in numbers

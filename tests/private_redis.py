@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import socket
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from meter.local.apt import library_path, unpack_package
+from meter.local.machine import LOOPBACK, PortBook
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,10 +22,11 @@ DEADLINE_S = 60
 async def running_redis(cache_dir: Path, folder: Path) -> AsyncIterator[int]:
     """Run it, with nothing kept; yields its port."""
     program, environment = await _program(cache_dir)
-    port = _free_port()
+    port_book = PortBook(folder / "ports.json")
+    port = port_book.assign(["redis"])["redis"]
     process = await asyncio.create_subprocess_exec(
         program,
-        *("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"),
+        *("--port", str(port), "--bind", LOOPBACK, "--save", "", "--appendonly", "no"),
         *("--dir", str(folder)),
         env={**os.environ, **environment},
         stdout=asyncio.subprocess.PIPE,
@@ -47,9 +48,3 @@ async def _program(cache_dir: Path) -> tuple[str, dict[str, str]]:
         return installed, {}
     unpacked = await unpack_package("redis-server", cache_dir, lambda _said, _part: None)
     return str(unpacked / "usr" / "bin" / "redis-server"), library_path(unpacked)
-
-
-def _free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        port: int = listener.getsockname()[1]
-    return port

@@ -157,7 +157,8 @@ async def running_scene(
         ]
         settling = await stack.enter_async_context(tcp_proxy(LOOPBACK, postgres.port))
         names = [f"worker-{number}" for number in range(WORKERS)]
-        ports = PortBook(folder / "worker-ports.json").assign(names)
+        port_book = PortBook(folder / "worker-ports.json")
+        ports = port_book.assign(names)
         login = (await make_logins(postgres.dsn()))["meter_worker"]
         standby = standby_of(postgres, folder / "standby")
         pair = await stack.enter_async_context(standby) if stage == "standby" else None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
+import pytest
+
 from meter.local.machine import LOOPBACK, PortBook
 
 if TYPE_CHECKING:
@@ -34,6 +36,32 @@ def test_a_preferred_port_comes_before_the_remembered_one(tmp_path: Path) -> Non
     with socket.create_server((LOOPBACK, 0)) as other:
         preferred = other.getsockname()[1]
     assert book.assign(["api"], {"api": preferred}) == {"api": preferred}
+
+
+def test_a_port_is_given_to_nobody_else_before_its_server_is_there(tmp_path: Path) -> None:
+    book = PortBook(tmp_path / "ports.json")
+    port = book.assign(["api"])["api"]
+    with pytest.raises(OSError, match="in use"), socket.socket() as other:
+        other.bind((LOOPBACK, port))
+    with socket.create_server((LOOPBACK, port)) as server, socket.create_connection((LOOPBACK, port)):
+        assert server.getsockname() == (LOOPBACK, port)
+
+
+def test_a_port_is_kept_while_its_server_restarts(tmp_path: Path) -> None:
+    book = PortBook(tmp_path / "ports.json")
+    port = book.assign(["api"])["api"]
+    socket.create_server((LOOPBACK, port)).close()
+    assert book.assign(["api"])["api"] == port
+    with pytest.raises(OSError, match="in use"), socket.socket() as other:
+        other.bind((LOOPBACK, port))
+
+
+def test_a_port_is_free_for_others_once_nobody_refers_to_its_book(tmp_path: Path) -> None:
+    book = PortBook(tmp_path / "ports.json")
+    port = book.assign(["api"])["api"]
+    del book
+    with socket.socket() as other:
+        other.bind((LOOPBACK, port))
 
 
 def test_a_damaged_book_is_begun_anew(tmp_path: Path) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 #: Where Linux says how much memory a container may use, in its second and first form.
 _CONTAINER_LIMITS = (
@@ -31,10 +32,17 @@ def machine_memory_bytes() -> int:
 
 
 class PortBook:
-    """Remembers which loopback port each server got, so that a restart keeps them."""
+    """Remembers which loopback port each server got, so that a restart keeps them.
+
+    As long as the book is referred to it keeps its ports bound, without listening: nobody who asks the system
+    for any port, or connects to somewhere, is given one of them between its choice and the server's start, or
+    while the server restarts. A server that sets ``SO_REUSEADDR``, as all of ours do, can listen there.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self._bound: dict[str, socket.socket] = {}
+        weakref.finalize(self, _close_all, self._bound)
 
     def assign(self, names: Iterable[str], preferred: Mapping[str, int] | None = None) -> dict[str, int]:
         """Give each name a loopback port: the preferred one or the one it had, if free, else another.
@@ -44,13 +52,16 @@ class PortBook:
             preferred: ports by name that come first.
 
         Returns:
-            Ports by name, all different, all free a moment ago.
+            Ports by name, all different, on which nobody listened a moment ago.
         """
         remembered = self._read()
         assigned: dict[str, int] = {}
-        with contextlib.ExitStack() as held:
-            for name in names:
-                assigned[name] = _claim(held, (preferred or {}).get(name, 0), remembered.get(name, 0))
+        for name in names:
+            bound = _bind((preferred or {}).get(name, 0), remembered.get(name, 0), taken=assigned.values())
+            assigned[name] = bound.getsockname()[1]
+            earlier, self._bound[name] = self._bound.get(name), bound
+            if earlier is not None:
+                earlier.close()
         self._file.write_text(json.dumps(remembered | assigned))
         return assigned
 
@@ -62,15 +73,21 @@ class PortBook:
         return {name: port for name, port in found.items() if isinstance(port, int)}
 
 
-def _claim(held: contextlib.ExitStack, *wanted: int) -> int:
-    """Bind a wanted port, or any, for as long as the stack is open, so that no two names get the same."""
-    for port in (*filter(None, wanted), 0):
-        listener = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+def _bind(*wanted: int, taken: Collection[int]) -> socket.socket:
+    """Bind the first wanted port that is free and not taken, else any that is free."""
+    for port in (*(port for port in wanted if port and port not in taken), 0):
+        bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         # What the servers do themselves: a port whose last connections still linger is free.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((LOOPBACK, port))
+            bound.bind((LOOPBACK, port))
         except OSError:
+            bound.close()
             continue
-        return int(listener.getsockname()[1])
+        return bound
     raise OSError("no free port on 127.0.0.1")
+
+
+def _close_all(bound: Mapping[str, socket.socket]) -> None:
+    for each in bound.values():
+        each.close()

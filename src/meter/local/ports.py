@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meter.errors import ConfigurationError
-from meter.local.machine import PortBook
 
 if TYPE_CHECKING:
+    from meter.local.machine import PortBook
     from meter.settings import Settings
 
 
-def service_ports(settings: Settings) -> dict[str, int]:
+def service_ports(settings: Settings, book: PortBook) -> dict[str, int]:
     """Give each process its ports: those it is told, those it had, or any that are free.
 
     Args:
-        settings: which ports are wanted, and the state folder that remembers.
+        settings: which ports are wanted.
+        book: remembers them; kept for as long as the processes run.
 
     Returns:
         Ports by the name of their setting without ``_port``.
@@ -30,7 +31,7 @@ def service_ports(settings: Settings) -> dict[str, int]:
         "admin_metrics": settings.admin_metrics_port,
         "worker": settings.worker_port,
     }
-    assigned = PortBook(settings.state_dir / "ports.json").assign(wanted, wanted)
+    assigned = book.assign(wanted, wanted)
     for name, port in wanted.items():
         # A default may give way to what else runs here; what somebody asked for may not.
         if port not in (0, assigned[name]) and f"{name}_port" in settings.model_fields_set:

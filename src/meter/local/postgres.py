@@ -52,6 +52,7 @@ class PostgresServer:
         """
         self.folder = folder
         self.port = 0
+        self._port_book = PortBook(folder / "ports.json")
         self._bin_dir = bin_dir
         self._environment = _environment() | dict(libraries or {})
         self._data = folder / "data"
@@ -84,7 +85,7 @@ class PostgresServer:
             await self._create_cluster()
         await self._check_version()
         if self.port == 0:
-            self.port = PortBook(self.folder / "ports.json").assign(["postgres"])["postgres"]
+            self.port = self._port_book.assign(["postgres"])["postgres"]
         command = Command(
             name="postgres",
             folder=self.folder,

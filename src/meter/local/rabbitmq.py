@@ -65,6 +65,7 @@ class RabbitServer:
         """
         self.folder = folder
         self.ports: dict[str, int] = {}
+        self._port_book = PortBook(folder / "ports.json")
         self._binaries = binaries
         self._management = management
         self._member = member
@@ -106,7 +107,7 @@ class RabbitServer:
         if not self.ports:
             make_open_folder(self.folder)
             names = ["amqp", "prometheus", "dist", "epmd", *(["management"] if self._management else [])]
-            self.ports = PortBook(self.folder / "ports.json").assign(names)
+            self.ports = self._port_book.assign(names)
         return self.ports
 
     async def start(self) -> None:

@@ -13,7 +13,7 @@ from meter.local.address_book import AddressBook, published_addresses
 from meter.local.addresses import Addresses
 from meter.local.display import Display
 from meter.local.issuer import ALGORITHM, ISSUER, DevelopmentIssuer
-from meter.local.machine import LOOPBACK
+from meter.local.machine import LOOPBACK, PortBook
 from meter.local.ports import service_ports, told_to_all
 from meter.local.seed import USER, seed
 from meter.local.servers import Servers
@@ -121,11 +121,12 @@ class _Stack:
         self._display = display
         self._servers = Servers(settings, display)
         self._services: list[Service] = []
+        self._port_book = PortBook(settings.state_dir / "ports.json")
 
     async def start(self) -> Addresses:
         """Start everything; what only needs the database does not wait for the broker."""
         settings = self._settings
-        ports = service_ports(settings)
+        ports = service_ports(settings, self._port_book)
         async with asyncio.TaskGroup() as starting:
             broker_start = starting.create_task(self._servers.start_broker())
             serving = starting.create_task(self._start_serving(ports))
