@@ -13,6 +13,7 @@ import asyncpg
 
 from meter.backoff import Backoff
 from meter.consumers.clockwork import keep_time
+from meter.consumers.copies import CoalescedSettlement
 from meter.consumers.database_state import DatabaseState
 from meter.consumers.metrics import WorkerMetrics
 from meter.consumers.poison import CautiousSettlement
@@ -75,7 +76,7 @@ async def run_worker(settings: Settings, *, stop: asyncio.Event | None = None) -
         stopping = stop or stack.enter_context(_stop_on_signals())
         pool = await _open_pool(dsn, settings)
         stack.push_async_callback(_close_pool, pool)
-        settlement = Settlement(pool)
+        settlement = CoalescedSettlement(Settlement(pool))
         metrics = WorkerMetrics(registry)
         patient = PatientSettlement(settlement, database)
         cautious = CautiousSettlement(patient, Suspects(pool), database)
