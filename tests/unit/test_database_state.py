@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
+from meter.consumers import deadline
 from meter.consumers.database_state import DatabaseState
 from meter.consumers.patience import until_answered
 from meter.db.outcomes import DatabaseUnavailable
@@ -109,12 +110,21 @@ async def test_who_gives_up_without_an_answer_leaves_the_trouble_behind() -> Non
     assert database.trouble is None
 
 
-async def test_a_process_that_stood_still_blames_nobody(lines: list[MutableMapping[str, Any]]) -> None:
+async def test_a_process_that_stood_still_blames_nobody(
+    lines: list[MutableMapping[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deadline, "_STOOD_STILL_S", 0.2)
     database = DatabaseState(_PATIENCE_S)
-    answer = asyncio.get_running_loop().create_future()
+    loop = asyncio.get_running_loop()
+    answer = loop.create_future()
+
+    def stand_still() -> None:
+        time.sleep(0.3)
+        # The answer is there, but the timer goes off before who waits for it goes on.
+        loop.call_soon(answer.set_result, None)
+
     asking = asyncio.create_task(until_answered(database, lambda: answer))
     await asyncio.sleep(0)
-    asyncio.get_running_loop().call_soon(time.sleep, 1.1)
-    asyncio.get_running_loop().call_later(0, answer.set_result, None)
+    loop.call_soon(stand_still)
     await asking
     assert said(lines) == []
