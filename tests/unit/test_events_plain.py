@@ -18,7 +18,7 @@ from meter.events.exact import EventRefused, read_exactly
 from meter.events.plain import read_plain_batch, read_plain_event
 
 #: ``make test-model`` asks for more.
-EXAMPLES = int(os.environ.get("METER_TEST_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("METER_TEST_EXAMPLES", "50"))
 #: Drawing a message may take a second where everything else runs, too.
 SLOW_ON_A_BUSY_MACHINE = [HealthCheck.too_slow]
 _JSON = msgspec.json.Decoder(float_hook=Decimal)
@@ -52,7 +52,7 @@ def test_the_fast_way_declines_or_reads_what_the_exact_way_reads(message: bytes)
         assert repr(_JSON.decode(plain.metadata)) == repr(plain.numbers)
 
 
-@settings(max_examples=50, suppress_health_check=SLOW_ON_A_BUSY_MACHINE)
+@settings(max_examples=(EXAMPLES + 1) // 2, suppress_health_check=SLOW_ON_A_BUSY_MACHINE)
 @given(st.lists(usage_messages(), max_size=4))
 def test_a_batch_is_read_as_its_elements_are(elements: list[bytes]) -> None:
     message = b"[" + b",".join(elements) + b"]"

@@ -116,11 +116,11 @@ STREAM = b"".join(
 CAME = [BETWEEN[0], (1, b"one"), (2, b""), HEARTBEAT_FRAME, (3, b"in three parts"), BETWEEN[1]]
 
 
-@pytest.mark.parametrize("cut", range(len(STREAM) + 1))
-def test_a_chunk_may_end_at_every_byte(cut: int) -> None:
-    frames, allowance = _opened()
-    assert _through(frames, [STREAM[:cut], STREAM[cut:]]) == CAME
-    assert allowance.held_bytes == len(b"onein three parts")
+def test_a_chunk_may_end_at_every_byte() -> None:
+    for cut in range(len(STREAM) + 1):
+        frames, allowance = _opened()
+        assert _through(frames, [STREAM[:cut], STREAM[cut:]]) == CAME, f"cut at {cut}"
+        assert allowance.held_bytes == len(b"onein three parts"), f"cut at {cut}"
 
 
 def test_every_byte_may_come_alone() -> None:

@@ -7,12 +7,20 @@ from pamqp.commands import Basic
 from pamqp.frame import marshal
 from tests.frames import delivery
 
+from meter.consumers import tap as tapping
 from meter.consumers.allowance import Allowance
 from meter.consumers.frames import HEARTBEAT_FRAME, NotAmqp
 from meter.consumers.tap import Tap, TappedReader
 
 QOS_OK = marshal(Basic.QosOk(), 1)
 DEADLINE_S = 30.0
+#: How often the library is told that the connection lives; a second where it is not a test.
+TOLD_EVERY_S = 0.2
+
+
+@pytest.fixture(autouse=True)
+def told_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tapping, "_HEARTBEAT_INTERVAL_S", TOLD_EVERY_S)
 
 
 class Tapped:
@@ -53,7 +61,7 @@ async def test_a_connection_that_only_delivers_is_alive_to_the_library() -> None
         while not reading.done():
             tag += 1
             tapped.socket.feed_data(b"".join(delivery(tag, [b"body"])))
-            await asyncio.wait([reading], timeout=0.05)
+            await asyncio.wait([reading], timeout=TOLD_EVERY_S / 20)
     assert await reading == HEARTBEAT_FRAME
     assert tapped.taken == list(range(1, len(tapped.taken) + 1))
     assert len(tapped.taken) >= tag - 1
@@ -75,7 +83,7 @@ async def test_a_connection_that_is_held_back_is_alive_to_the_library_and_nothin
 async def test_a_connection_that_says_nothing_is_not_said_to_be_alive() -> None:
     tapped = Tapped()
     reading = asyncio.ensure_future(tapped.frame())
-    done, _ = await asyncio.wait([reading], timeout=1.5)
+    done, _ = await asyncio.wait([reading], timeout=1.5 * TOLD_EVERY_S)
     assert not done
     reading.cancel()
 

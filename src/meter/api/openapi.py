@@ -8,16 +8,20 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from meter.api.app import ReadApi
 
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
-def document(api: ReadApi) -> str:
+
+def document(api: FastAPI) -> str:
     """Return the OpenAPI document of an app as it is checked in."""
     return json.dumps(api.openapi(), indent=2, ensure_ascii=False) + "\n"
 
 
-def write_or_check(api: ReadApi, module: str, arguments: list[str]) -> int:
+def write_or_check(api: FastAPI, module: str, arguments: list[str]) -> int:
     """Write or check the document of an app.
 
     Args:
