@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import replace
-from itertools import count, permutations
-from typing import TYPE_CHECKING, Any
-from uuid import UUID, uuid5
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 from tests.settlement_batches import Settle, SettleByWorker, TakeBack
 from tests.settlement_database import SettlingDatabase
 from tests.settlement_drafts import (
@@ -27,7 +17,6 @@ from tests.settlement_drafts import (
     ORGANIZATIONS,
     Draft,
     Identity,
-    Target,
     VoidDraft,
     a_draft,
     a_void_draft,
@@ -38,13 +27,12 @@ from tests.settlement_drafts import (
     users,
     void_drafts,
 )
-from tests.settlement_events import Event, Void
-from tests.settlement_model import Model
-from tests.settlement_state import differences, state_of
+from tests.settlement_published import Published
+from tests.settlement_side_by_side import SideBySide
 from tests.settlement_steps import Allocate, Bill, Close, Deduct, Found, GoOnFunding, Reset, SetTerms, TopUp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Iterator
 
     from tests.private_servers import FreshDatabase
     from tests.settlement_batches import Step
@@ -55,105 +43,16 @@ STEPS = 15
 #: Finding the smallest example takes minutes; METER_TEST_SHRINK=0 is for who only asks whether there is any.
 SHRINK = os.environ.get("METER_TEST_SHRINK") != "0"
 
-#: Every example has organizations of its own, so nothing has to be cleaned up between them.
-examples = count()
-KEYS = [str(uuid5(UUID(int=7), str(number))) for number in range(5_000)]
 
-
-class Settling(RuleBasedStateMachine):
-    """Each rule does the same to the database and to the model; the invariant compares all of both."""
-
-    run: Callable[[Coroutine[Any, Any, Any]], Any]
-    database: SettlingDatabase
+class Settling(SideBySide):
+    """What may happen to organizations, in any order."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.steps = 0
-        self.latest: list[Step] = []
-        self.prefix = f"{next(examples)}-"
-        self.model = Model()
-        self.published: list[Event] = []
-        self.voids: list[Void] = []
-        #: Organizations and keys that voids have named and no event has.
-        self.promised: list[tuple[str, str]] = []
-        self.keys = iter(KEYS)
-        self.found = ""
+        self.published = Published(self.prefix, self.keys_of)
 
-    def both(self, step: Step) -> None:
-        expected = step.on_model(self.model)
-        answer, self.found = self.run(self.database.do(step, list(self.model.organizations)))
-        assert answer == expected, step
-        self.latest, self.steps = [step], self.steps + 1
-
-    def batch(self, drafted: list[Draft]) -> tuple[Event, ...]:
-        return tuple(self.event(draft) for draft in drafted)
-
-    def mixed(self, drafted: list[Draft | VoidDraft]) -> tuple[Event | Void, ...]:
-        return tuple(
-            self.void(draft) if isinstance(draft, VoidDraft) else self.event(draft) for draft in drafted
-        )
-
-    def void(self, draft: VoidDraft) -> Void:
-        org_id = self.prefix + draft.org
-        earlier = self.voids[-min(draft.back, len(self.voids))] if self.voids else None
-        if earlier and draft.identity is Identity.AGAIN:
-            return earlier
-        if earlier and draft.identity is Identity.CHANGED:
-            return replace(earlier, reason="another")
-        known = list(self.model.organizations[org_id].contents) if draft.org in ORGANIZATIONS else []
-        key = self.new_key(draft)
-        if known and draft.identity is Identity.ELSEWHERE:
-            key = known[-1]
-        if draft.target is Target.OWN:
-            target = key
-        elif draft.target is Target.SAME and earlier:
-            target = earlier.target
-        elif draft.target is Target.KNOWN and known:
-            target = known[-min(draft.back, len(known))]
-        else:
-            target = next(self.keys)
-            self.promised.append((org_id, target))
-        void = Void(org_id, key, target, refusal="future_time" if draft.future else None)
-        self.voids.append(void)
-        return void
-
-    def new_key(self, draft: Draft | VoidDraft) -> str:
-        """A key of its own, or one that a void has named before."""
-        promised = [key for org_id, key in self.promised if org_id == self.prefix + draft.org]
-        # Most voids leave it to an event.
-        if not promised or draft.back == 1 or (isinstance(draft, VoidDraft) and draft.back < 7):
-            return next(self.keys)
-        self.promised.remove((self.prefix + draft.org, promised[0]))
-        return promised[0]
-
-    def event(self, draft: Draft) -> Event:
-        if draft.identity is Identity.NEW or not self.published:
-            new = Event(
-                self.prefix + draft.org,
-                self.new_key(draft),
-                draft.user_id,
-                draft.service,
-                draft.credits,
-                draft.given,
-                refusal=draft.refusal,
-            )
-            self.published.append(new)
-            return new
-        earlier = self.published[-min(draft.back, len(self.published))]
-        changes: dict[str, Any] = {}
-        match draft.identity:
-            case Identity.REPRICED if not (earlier.given or earlier.refusal):
-                changes = {"credits": draft.credits}
-            case Identity.OVERFLOWN if not (earlier.given or earlier.refusal):
-                changes = {"credits": None, "refusal": "amount_overflow"}
-            case Identity.EXTENDED:
-                changes = {"extended": True}
-            case Identity.CHANGED:
-                same_user = draft.user_id == earlier.user_id
-                changes = {"request_id": "changed"} if same_user else {"user_id": draft.user_id}
-            case Identity.ELSEWHERE:
-                changes = {"org_id": self.prefix + draft.org}
-        return replace(earlier, **changes)
+    def keys_of(self, org_id: str) -> list[str]:
+        return list(self.model.organizations[org_id].contents)
 
     @initialize(
         bought=st.sampled_from([1_000_000, 5_000_000, 20_000_000]),
@@ -168,19 +67,19 @@ class Settling(RuleBasedStateMachine):
 
     @rule(drafted=drafts)
     def settle_a_batch(self, drafted: list[Draft]) -> None:
-        self.both(Settle(self.batch(drafted)))
+        self.both(Settle(self.published.batch(drafted)))
 
     @rule(drafted=drafts)
     def settle_a_batch_of_the_worker(self, drafted: list[Draft]) -> None:
-        self.both(SettleByWorker(self.batch(drafted)))
+        self.both(SettleByWorker(self.published.batch(drafted)))
 
     @rule(drafted=void_drafts)
     def take_back(self, drafted: list[VoidDraft]) -> None:
-        self.both(SettleByWorker(tuple(self.void(draft) for draft in drafted)))
+        self.both(SettleByWorker(self.published.voids(drafted)))
 
     @rule(drafted=st.lists(st.one_of(a_draft, a_draft, a_void_draft), min_size=1, max_size=20))
     def settle_a_mixed_batch(self, drafted: list[Draft | VoidDraft]) -> None:
-        self.both(SettleByWorker(self.mixed(drafted)))
+        self.both(SettleByWorker(self.published.mixed(drafted)))
 
     @rule(org=orgs, credits=amounts)
     def bill(self, org: str, credits: int) -> None:
@@ -234,7 +133,7 @@ class Settling(RuleBasedStateMachine):
     def settle_batches_at_the_same_time(
         self, held: list[Draft], batches: list[list[Draft]], credits: tuple[str, int] | None
     ) -> None:
-        steps: list[Step] = [Settle(self.batch(held)), *self.workers(batches)]
+        steps: list[Step] = [Settle(self.published.batch(held)), *self.workers(batches)]
         if credits is not None:
             steps.append(TopUp(self.prefix + credits[0], credits[1]))
         self.at_the_same_time(steps)
@@ -281,47 +180,19 @@ class Settling(RuleBasedStateMachine):
         voids_first: bool,
     ) -> None:
         """Drafted first, so that events of the batches are what the voids name."""
-        first: list[Step] = [TakeBack(tuple(map(self.void, voids)))]
+        first: list[Step] = [TakeBack(self.published.voids(voids))]
         # By hand, so that it can hold its locks while the others begin.
-        second: list[Step] = [Settle(self.batch(batches[0])), *self.workers(batches[1:])]
+        second: list[Step] = [Settle(self.published.batch(batches[0])), *self.workers(batches[1:])]
         steps = [*first, *second] if voids_first else [*second, *first]
-        steps += [TakeBack(tuple(map(self.void, drafted))) for drafted in others]
+        steps += [TakeBack(self.published.voids(drafted)) for drafted in others]
         self.at_the_same_time(steps)
 
     def workers(self, batches: list[list[Draft]]) -> list[Step]:
         """One by a worker, the next by hand."""
         return [
-            (Settle if number % 2 else SettleByWorker)(self.batch(drafted))
+            (Settle if number % 2 else SettleByWorker)(self.published.batch(drafted))
             for number, drafted in enumerate(batches)
         ]
-
-    def at_the_same_time(self, steps: list[Step]) -> None:
-        """Any answers and balances will do that the steps give in some order, one after the other."""
-        answers, self.found = self.run(
-            self.database.do_at_the_same_time(steps, list(self.model.organizations))
-        )
-        for order in permutations(range(len(steps))):
-            model = self.model.copy()
-            if (
-                all(steps[number].on_model(model) == answers[number] for number in order)
-                and state_of(model) == self.found
-            ):
-                self.model, self.latest, self.steps = model, steps, self.steps + 1
-                return
-        one_by_one = self.model.copy()
-        expected = [step.on_model(one_by_one) for step in steps]
-        different = differences(self.found, state_of(one_by_one))
-        pytest.fail(f"{steps}\nanswered {answers}\nin order {expected}\n" + "\n".join(different))
-
-    @invariant()
-    def database_equals_model(self) -> None:
-        if self.found:
-            different = differences(self.found, state_of(self.model))
-            assert different == [], f"{self.latest}\n" + "\n".join(different)
-
-    def teardown(self) -> None:
-        # An allocation that became active after its time had come must not be found due by the next example.
-        self.run(self.database.do(Reset(()), []))
 
 
 @pytest.fixture
