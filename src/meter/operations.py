@@ -13,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from meter.errors import ConfigurationError
 from meter.telemetry import first_line, get_logger
@@ -83,13 +84,16 @@ def operations_app(checks: Mapping[str, Check], registry: CollectorRegistry) -> 
 
 
 @contextlib.asynccontextmanager
-async def serving(app: ASGIApp, host: str, port: int) -> AsyncIterator[int]:
+async def serving(
+    app: ASGIApp, host: str, port: int, *, protocol: type[asyncio.Protocol] = H11Protocol
+) -> AsyncIterator[int]:
     """Serve an ASGI app from the running event loop while the block runs.
 
     Args:
         app: the app.
         host: the address to listen on.
         port: the port; 0 takes a free one.
+        protocol: speaks HTTP on each connection.
 
     Yields:
         The port it listens on.
@@ -101,6 +105,7 @@ async def serving(app: ASGIApp, host: str, port: int) -> AsyncIterator[int]:
     server = _Server(
         uvicorn.Config(
             app,
+            http=protocol,
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,

@@ -3,44 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import asyncpg
 import httpx
 import pytest
 from tests.read_api import BASE_PATH, ISSUER, Issuer
+from tests.served_process import DEADLINE_S, meter_process, ports
 
 from meter.local.logins import make_logins
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from tests.private_servers import FreshDatabase
-
-DEADLINE_S = 60
-
-
-@asynccontextmanager
-async def meter_admin(**settings: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """``python -m meter admin`` with settings of its own and no others."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("METER_")}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "meter", "admin"),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**inherited, "METER_LOG_FORMAT": "json", **settings},
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
 
 
 async def test_it_reads_as_the_reader_writes_as_the_admin_and_ends_when_told(
@@ -59,7 +36,7 @@ async def test_it_reads_as_the_reader_writes_as_the_admin_and_ends_when_told(
         "METER_ADMIN_PORT": "0",
         "METER_ADMIN_METRICS_PORT": "0",
     }
-    async with meter_admin(**settings) as process, httpx.AsyncClient(timeout=DEADLINE_S) as http:
+    async with meter_process("admin", **settings) as process, httpx.AsyncClient(timeout=DEADLINE_S) as http:
         port, metrics_port = await ports(process)
         base = f"http://127.0.0.1:{port}"
         ready = await http.get(f"{base}/readyz")
@@ -81,17 +58,6 @@ async def test_it_reads_as_the_reader_writes_as_the_admin_and_ends_when_told(
     assert (process.returncode, b"Traceback" in errors) == (0, False)
 
 
-async def ports(process: asyncio.subprocess.Process) -> tuple[int, int]:
-    """Wait until it serves; its public port and that of its metrics."""
-    assert process.stderr is not None
-    async with asyncio.timeout(DEADLINE_S):
-        while line := await process.stderr.readline():
-            if b'"serving"' in line:
-                said = httpx.Response(200, content=line).json()
-                return said["port"], said["metrics_port"]
-    raise AssertionError("it ended before it served")
-
-
 @pytest.mark.parametrize("missing", ["METER_DATABASE_URL", "METER_TOKEN_ISSUER"])
 async def test_what_is_missing_is_said_in_one_sentence(missing: str, tmp_path: Path) -> None:
     settings = {
@@ -100,7 +66,7 @@ async def test_what_is_missing_is_said_in_one_sentence(missing: str, tmp_path: P
         "METER_TOKEN_JWKS_FILE": str(Issuer(tmp_path / "jwks.json").jwks_file),
     }
     del settings[missing]
-    async with meter_admin(**settings) as process, asyncio.timeout(DEADLINE_S):
+    async with meter_process("admin", **settings) as process, asyncio.timeout(DEADLINE_S):
         _, errors = await process.communicate()
     assert process.returncode in (1, 2)
     assert missing in errors.decode()

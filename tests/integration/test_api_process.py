@@ -3,60 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import asyncpg
 import httpx
 import pytest
 from tests.read_api import BASE_PATH, ISSUER, Issuer
+from tests.served_process import DEADLINE_S, meter_process, ports
 
 from meter.db.api_keys import ApiKeys, NewApiKey
 from meter.db.key_secrets import make_key
 from meter.db.pool import open_pool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from tests.private_servers import FreshDatabase, PostgresServers
-
-DEADLINE_S = 30
-
-
-@asynccontextmanager
-async def meter_api(**settings: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """``python -m meter api`` with settings of its own and no others."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("METER_")}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "meter",
-        "api",
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**inherited, "METER_LOG_FORMAT": "json", **settings},
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
-
-
-async def ports(process: asyncio.subprocess.Process) -> tuple[int, int]:
-    """Wait until it serves; its public port and that of its metrics."""
-    assert process.stderr is not None
-    async with asyncio.timeout(DEADLINE_S):
-        while line := await process.stderr.readline():
-            if b'"serving"' in line:
-                said = httpx.Response(200, content=line).json()
-                return said["port"], said["metrics_port"]
-    raise AssertionError("it ended before it served")
 
 
 async def test_it_serves_until_sigterm_and_finishes_what_is_under_way(
@@ -73,7 +36,7 @@ async def test_it_serves_until_sigterm_and_finishes_what_is_under_way(
         "METER_API_PORT": "0",
         "METER_API_METRICS_PORT": "0",
     }
-    async with meter_api(**settings) as process, httpx.AsyncClient(timeout=DEADLINE_S) as http:
+    async with meter_process("api", **settings) as process, httpx.AsyncClient(timeout=DEADLINE_S) as http:
         port, metrics_port = await ports(process)
         url = f"http://127.0.0.1:{port}{BASE_PATH}/credits/acme"
         headers = {"Authorization": f"Bearer {issuer.token('ann')}"}
@@ -121,7 +84,7 @@ async def test_with_a_replica_keys_and_membership_are_those_of_the_primary(
             "METER_API_PORT": "0",
             "METER_API_METRICS_PORT": "0",
         }
-        async with meter_api(**settings) as process, httpx.AsyncClient(timeout=DEADLINE_S) as http:
+        async with meter_process("api", **settings) as process, httpx.AsyncClient(timeout=DEADLINE_S) as http:
             port, _ = await ports(process)
             url = f"http://127.0.0.1:{port}{BASE_PATH}/credits/acme"
             answers = [
@@ -154,7 +117,7 @@ async def blocked(connection: asyncpg.Connection) -> None:
     ],
 )
 async def test_what_is_missing_is_said_in_one_sentence(settings: dict[str, str], said: str) -> None:
-    async with meter_api(**settings) as process, asyncio.timeout(DEADLINE_S):
+    async with meter_process("api", **settings) as process, asyncio.timeout(DEADLINE_S):
         _, errors = await process.communicate()
     assert process.returncode in (1, 2)
     assert said in errors.decode()
@@ -165,7 +128,7 @@ async def test_what_is_missing_is_said_in_one_sentence(settings: dict[str, str],
 async def test_without_a_database_url_it_says_what_to_set(tmp_path: Path) -> None:
     issuer = Issuer(tmp_path / "jwks.json")
     settings = {"METER_TOKEN_ISSUER": ISSUER, "METER_TOKEN_JWKS_FILE": str(issuer.jwks_file)}
-    async with meter_api(**settings) as process, asyncio.timeout(DEADLINE_S):
+    async with meter_process("api", **settings) as process, asyncio.timeout(DEADLINE_S):
         _, errors = await process.communicate()
     assert process.returncode in (1, 2)
     assert "METER_DATABASE_URL" in errors.decode()

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from meter.api.problems import Fault, Kind, Problem
 
@@ -82,10 +82,14 @@ async def _bounded(request: Request) -> bytes:
     if declared.isdigit() and int(declared) > BODY_MAX_BYTES:
         raise too_large
     raw = bytearray()
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > BODY_MAX_BYTES:
-            raise too_large
+    try:
+        async for chunk in request.stream():
+            raw += chunk
+            if len(raw) > BODY_MAX_BYTES:
+                raise too_large
+    except ClientDisconnect:
+        # Nobody hears this any more; it is no defect of ours, and what came of the body is not to be used.
+        raise Problem(Kind.MALFORMED_REQUEST, "the body broke off") from None
     return bytes(raw)
 
 

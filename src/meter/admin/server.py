@@ -12,6 +12,7 @@ from meter.api.databases import ReadDatabases
 from meter.api.health import checks_of
 from meter.api.http_metrics import HttpMetrics
 from meter.api.identity import identity, issuer_of
+from meter.api.malformed_requests import ProblemProtocol
 from meter.api.server import keep_what_is_loaded, stop_signal
 from meter.db.reader import ReaderConnections
 from meter.db.reading import open_reader
@@ -55,7 +56,7 @@ async def run_admin(settings: Settings) -> None:
         app = build_admin_app(gateways, writes, known, HttpMetrics(registry), checks)
         stop = stop_signal()
         async with (
-            serving(app, settings.admin_host, settings.admin_port) as port,
+            serving(app, settings.admin_host, settings.admin_port, protocol=ProblemProtocol) as port,
             serving(
                 operations_app(checks, registry), settings.admin_host, settings.admin_metrics_port
             ) as metrics_port,

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     TOO_MANY_REQUESTS = "too-many-requests"
     READ_ONLY = "read-only"
     INVALID_REQUEST = "invalid-request"
+    MALFORMED_REQUEST = "malformed-request"
     INTERNAL_ERROR = "internal-error"
     ISSUER_UNAVAILABLE = "issuer-unavailable"
     DATABASE_UNAVAILABLE = "database-unavailable"
@@ -65,6 +66,7 @@ STATUS = {
     Kind.TOO_MANY_REQUESTS: HTTPStatus.TOO_MANY_REQUESTS,
     Kind.READ_ONLY: HTTPStatus.METHOD_NOT_ALLOWED,
     Kind.INVALID_REQUEST: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Kind.MALFORMED_REQUEST: HTTPStatus.BAD_REQUEST,
     Kind.INTERNAL_ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,
     Kind.ISSUER_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     Kind.DATABASE_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -97,6 +99,7 @@ TITLE = {
     Kind.NOT_FOUND: "There is no such thing, or it is not yours",
     Kind.READ_ONLY: "This API only reads",
     Kind.INVALID_REQUEST: "The request cannot be understood",
+    Kind.MALFORMED_REQUEST: "This is no HTTP request",
     Kind.INTERNAL_ERROR: "Something went wrong on our side",
     Kind.ISSUER_UNAVAILABLE: "The issuer of tokens does not answer",
     Kind.DATABASE_UNAVAILABLE: "The database does not answer",

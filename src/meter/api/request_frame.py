@@ -54,6 +54,20 @@ def add_response_headers(scope: Scope, headers: tuple[tuple[bytes, bytes], ...])
     scope[_HEADERS_IN_SCOPE] = (*scope.get(_HEADERS_IN_SCOPE, ()), *headers)
 
 
+def headers_of_every_response(request_id: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the headers that no response goes without.
+
+    Args:
+        request_id: of the request.
+    """
+    return ((b"x-request-id", request_id), *_SECURITY_HEADERS)
+
+
+def new_request_id() -> bytes:
+    """Make an id for a request that came without one."""
+    return str(uuid7()).encode()
+
+
 class RequestFrame:
     """ASGI middleware, the outermost.
 
@@ -123,7 +137,7 @@ class _Response:
     def __init__(self, send: Send, scope: Scope, request_id: bytes) -> None:
         self._send = send
         self._scope = scope
-        self._headers = ((b"x-request-id", request_id), *_SECURITY_HEADERS)
+        self._headers = headers_of_every_response(request_id)
         self.status: int | None = None
         self.complete = False
 
@@ -142,4 +156,4 @@ def _request_id(scope: Scope) -> bytes:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             given: bytes = value
             return given
-    return str(uuid7()).encode()
+    return new_request_id()

@@ -13,6 +13,7 @@ from meter.api.databases import read_databases
 from meter.api.health import checks_of_databases
 from meter.api.http_metrics import HttpMetrics
 from meter.api.identity import identity, issuer_of
+from meter.api.malformed_requests import ProblemProtocol
 from meter.operations import operations_app, serving
 from meter.telemetry import get_logger, process_registry
 
@@ -43,7 +44,7 @@ async def run_api(settings: Settings) -> None:
         checks = checks_of_databases(databases)
         app = build_app(Gateways.of(databases), known, HttpMetrics(registry), checks)
         async with (
-            serving(app, settings.api_host, settings.api_port) as port,
+            serving(app, settings.api_host, settings.api_port, protocol=ProblemProtocol) as port,
             serving(
                 operations_app(checks, registry), settings.api_host, settings.api_metrics_port
             ) as metrics_port,
