@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 from tests.admin_api import AdminClient, admin_api
 from tests.running_worker import Ledger, UsageSide, ledger, usage_side
@@ -38,6 +39,17 @@ async def settlement(database: FreshDatabase) -> AsyncIterator[Settlement]:
     pool = await open_pool(database.dsn, "meter_worker", max_connections=4)
     yield Settlement(pool)
     await pool.close()
+
+
+@pytest.fixture
+async def owner(database: FreshDatabase) -> AsyncIterator[asyncpg.Connection]:
+    """The database's superuser, with one organization that may spend freely, where a file has no other."""
+    connection = await asyncpg.connect(database.dsn)
+    await connection.execute("select create_organization('acme')")
+    await connection.execute("select add_credits_to_pool('acme', 1000000)")
+    await connection.execute("select set_pool_terms('acme', p_allocation_required => false)")
+    yield connection
+    await connection.close()
 
 
 @pytest.fixture(scope="session")

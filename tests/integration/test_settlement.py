@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-import asyncpg
 import pytest
 from msgspec import structs
 from tests.balances import WRONG_BALANCES
@@ -21,21 +20,11 @@ from meter.db.pool import open_pool
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    import asyncpg
     from tests.private_servers import FreshDatabase
 
     from meter.db.settlement import Settlement
     from meter.events import Usage
-
-
-@pytest.fixture
-async def owner(database: FreshDatabase) -> AsyncIterator[asyncpg.Connection]:
-    """The database's superuser, with one organization that may spend freely."""
-    connection = await asyncpg.connect(database.dsn)
-    await connection.execute("select create_organization('acme')")
-    await connection.execute("select add_credits_to_pool('acme', 1000000)")
-    await connection.execute("select set_pool_terms('acme', p_allocation_required => false)")
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import asyncpg
-import pytest
 from tests.balances import WRONG_BALANCES
 from tests.drafted_usage import drafted_usage as event
 from tests.lock_waits import waiting_for_locks
@@ -14,24 +13,11 @@ from tests.lock_waits import waiting_for_locks
 from meter.db.outcomes import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from tests.private_servers import FreshDatabase
 
     from meter.db.outcomes import SettledEvent
     from meter.db.settlement import Settlement
     from meter.events import Usage
-
-
-@pytest.fixture
-async def owner(database: FreshDatabase) -> AsyncIterator[asyncpg.Connection]:
-    """The database's superuser, with one organization that may spend freely."""
-    connection = await asyncpg.connect(database.dsn)
-    await connection.execute("select create_organization('acme')")
-    await connection.execute("select add_credits_to_pool('acme', 1000000)")
-    await connection.execute("select set_pool_terms('acme', p_allocation_required => false)")
-    yield connection
-    await connection.close()
 
 
 async def settled_while(

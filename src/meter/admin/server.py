@@ -12,21 +12,18 @@ from meter.api.databases import ReadDatabases
 from meter.api.health import checks_of
 from meter.api.http_metrics import HttpMetrics
 from meter.api.identity import identity, issuer_of
-from meter.api.malformed_requests import ProblemProtocol
-from meter.api.server import keep_what_is_loaded, stop_signal
+from meter.api.server import serve_until, stop_signal
 from meter.db.reader import ReaderConnections
 from meter.db.reading import open_reader
 from meter.db.writing import open_writer
 from meter.errors import ConfigurationError
-from meter.operations import operations_app, serving
-from meter.telemetry import get_logger, process_registry
+from meter.operations import operations_app
+from meter.telemetry import process_registry
 
 if TYPE_CHECKING:
     import asyncpg
 
     from meter.settings import Settings
-
-log = get_logger(__name__)
 
 
 async def run_admin(settings: Settings) -> None:
@@ -43,6 +40,7 @@ async def run_admin(settings: Settings) -> None:
     issuer = issuer_of(settings)
     writer, reader = await _pools(settings)
     registry = process_registry("admin")
+    stop = stop_signal()
     # Who belongs where is asked of the primary: who was removed is out at once.
     primary = ReaderConnections(writer)
     async with writer, reader, identity(settings, issuer, writer, registry) as known:
@@ -53,18 +51,14 @@ async def run_admin(settings: Settings) -> None:
             admins_may_purchase=settings.admin_purchases,
             anyone_creates_organizations=settings.anyone_creates_organizations,
         )
-        app = build_admin_app(gateways, writes, known, HttpMetrics(registry), checks)
-        stop = stop_signal()
-        async with (
-            serving(app, settings.admin_host, settings.admin_port, protocol=ProblemProtocol) as port,
-            serving(
-                operations_app(checks, registry), settings.admin_host, settings.admin_metrics_port
-            ) as metrics_port,
-        ):
-            log.info("serving", host=settings.admin_host, port=port, metrics_port=metrics_port)
-            keep_what_is_loaded()
-            await stop.wait()
-            log.info("stopping")
+        await serve_until(
+            stop,
+            build_admin_app(gateways, writes, known, HttpMetrics(registry), checks),
+            operations_app(checks, registry),
+            host=settings.admin_host,
+            port=settings.admin_port,
+            metrics_port=settings.admin_metrics_port,
+        )
 
 
 async def _pools(settings: Settings) -> tuple[asyncpg.Pool, ReaderConnections]:

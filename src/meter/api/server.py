@@ -18,6 +18,8 @@ from meter.operations import operations_app, serving
 from meter.telemetry import get_logger, process_registry
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from meter.settings import Settings
 
 log = get_logger(__name__)
@@ -42,20 +44,43 @@ async def run_api(settings: Settings) -> None:
         identity(settings, issuer, databases.primary, registry) as known,
     ):
         checks = checks_of_databases(databases)
-        app = build_app(Gateways.of(databases), known, HttpMetrics(registry), checks)
-        async with (
-            serving(app, settings.api_host, settings.api_port, protocol=ProblemProtocol) as port,
-            serving(
-                operations_app(checks, registry), settings.api_host, settings.api_metrics_port
-            ) as metrics_port,
-        ):
-            log.info("serving", host=settings.api_host, port=port, metrics_port=metrics_port)
-            keep_what_is_loaded()
-            await stop.wait()
-            log.info("stopping")
+        await serve_until(
+            stop,
+            build_app(Gateways.of(databases), known, HttpMetrics(registry), checks),
+            operations_app(checks, registry),
+            host=settings.api_host,
+            port=settings.api_port,
+            metrics_port=settings.api_metrics_port,
+        )
 
 
-def keep_what_is_loaded() -> None:
+async def serve_until(
+    stop: asyncio.Event, app: ASGIApp, operations: ASGIApp, *, host: str, port: int, metrics_port: int
+) -> None:
+    """Serve an API, and health and metrics on a port of their own, until told to stop.
+
+    Args:
+        stop: set when it is to end; requests under way are finished first.
+        app: the API.
+        operations: health and metrics.
+        host: the address both listen on.
+        port: of the API; 0 takes a free one.
+        metrics_port: of health and metrics; 0 takes a free one.
+
+    Raises:
+        ConfigurationError: a port is taken, or the address is not of this machine.
+    """
+    async with (
+        serving(app, host, port, protocol=ProblemProtocol) as api_port,
+        serving(operations, host, metrics_port) as operations_port,
+    ):
+        log.info("serving", host=host, port=api_port, metrics_port=operations_port)
+        _keep_what_is_loaded()
+        await stop.wait()
+        log.info("stopping")
+
+
+def _keep_what_is_loaded() -> None:
     """Take what is there at the start, 100,000 objects, out of the search for cycles.
 
     Looking through it finds nothing and takes 50 ms or more, in the middle of somebody's answer.
