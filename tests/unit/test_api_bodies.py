@@ -107,8 +107,8 @@ def test_a_thousand_spans_are_the_most() -> None:
 
 def test_every_span_of_every_part_has_its_point() -> None:
     starts = [datetime(2026, 11, day, tzinfo=UTC) for day in (1, 2)]
-    second = int(starts[1].timestamp())
-    part = SeriesPart('a "b"', [second], [3], ["-0.000001"], ["7"])
+    second = str(int(starts[1].timestamp()))
+    part = SeriesPart('a "b"', [second], ["3"], ["-0.000001"], ["7"])
 
     named, unnamed = (
         msgspec.json.decode(msgspec.json.encode(filled(series, starts))) for series in ([part], [])

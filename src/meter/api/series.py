@@ -52,7 +52,7 @@ def filled(series: Sequence[SeriesPart], starts: Sequence[datetime]) -> list[dic
         The parts in the order they come in, their points as JSON; one without a name where there is nothing
         at all.
     """
-    places = {int(start.timestamp()): place for place, start in enumerate(starts)}
+    places = {str(int(start.timestamp())): place for place, start in enumerate(starts)}
     # Points are many and all alike, so that their JSON is put together from text; nothing in it needs quotes.
     begun = [f'{{"start":"{start.isoformat().replace("+00:00", "Z")}","events":' for start in starts]
     nothing = [f'{point}0,"credits":"0","unfunded_credits":"0"}}' for point in begun]
@@ -62,7 +62,7 @@ def filled(series: Sequence[SeriesPart], starts: Sequence[datetime]) -> list[dic
     ]
 
 
-def _points(part: SeriesPart, places: Mapping[int, int], begun: Sequence[str], nothing: list[str]) -> bytes:
+def _points(part: SeriesPart, places: Mapping[str, int], begun: Sequence[str], nothing: list[str]) -> bytes:
     points = nothing.copy()
     for start, events, credits, unfunded in zip(
         part.starts, part.events, part.credits, part.unfunded_credits, strict=True

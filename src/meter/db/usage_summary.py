@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from meter.db.reader import ReaderConnections
+
 Interval = Literal["hour", "day", "week", "month"]
 Split = Literal["outcome", "service_type", "user_id"]
 
@@ -23,6 +25,11 @@ Split = Literal["outcome", "service_type", "user_id"]
 SERVICES_MAX = 100
 #: Users listed, and parts of a split time series.
 TOP_MAX = 10
+
+#: Up to so many users a series of ten of them and the rest is made of the sums of all. Of more, the ten are
+#: looked up and everyone's sums read beside. CPU time of a month by hours: of 12 users 21 and 31 ms, of 25 28
+#: and 30, of 50 47 and 34.
+FEW_USERS = 25
 
 #: Columns after the name that are sums; those after them are of the series.
 _SUMS_COLUMNS = 6
@@ -59,13 +66,13 @@ class SeriesPart:
     """A part of the time series; None: of all that have no part of their own.
 
     ``starts`` are the beginnings of the spans in which something happened, in seconds since 1970 and in any
-    order; the other lists have the sums of each. There may be ten thousand, so that amounts are text in plain
-    notation: nobody calculates with them.
+    order; the other lists have the sums of each. There may be ten thousand, so that all is text in plain
+    notation: nobody calculates with it.
     """
 
     name: str | None
-    starts: list[int]
-    events: list[int]
+    starts: list[str]
+    events: list[str]
     credits: list[str]
     unfunded_credits: list[str]
 
@@ -99,7 +106,7 @@ class UsageSummaries:
         pool: connections acting as ``meter_reader``.
     """
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: ReaderConnections) -> None:
         self._pool = pool
 
     async def summary(self, question: SummaryQuestion) -> UsageSummary:
@@ -119,9 +126,10 @@ class UsageSummaries:
         series: list[SeriesPart] = []
         for part, name, *values in await self._rows(question):
             if part == "series":
-                series.append(SeriesPart(name, *values[_SUMS_COLUMNS:]))
+                series.append(SeriesPart(name, *(column.split(" ") for column in values[_SUMS_COLUMNS:])))
             else:
                 sums[part].append(UsageSums(name, *values[:_SUMS_COLUMNS]))
+        series.sort(key=lambda part: (part.name is None, part.name))
         return UsageSummary(sums["outcome"], sums["service"], sums["user"], series)
 
     async def _rows(self, question: SummaryQuestion) -> list[asyncpg.Record]:
@@ -145,12 +153,11 @@ class UsageSummaries:
     async def _summed(self, question: SummaryQuestion) -> list[asyncpg.Record]:
         """Read what is summed already; no rows where the sums cannot tell."""
         now = datetime.now(UTC)
-        rows: list[asyncpg.Record]
         if question.user_id is None:
             covered = cover(question.start, question.end, ("hour", "day", "week"), now=now)
             series = cover(question.start, question.end, _SERIES_SPANS[question.interval], now=now)
-            rows = await self._pool.fetch(
-                statement("read_rolled_up_usage"),
+            return await self._by_key(
+                "read_rolled_up_usage",
                 question.org_id,
                 [piece.span for piece in covered.sums],
                 *_columns(covered.sums),
@@ -163,12 +170,12 @@ class UsageSummaries:
                 question.split_by,
                 SERVICES_MAX,
                 TOP_MAX,
+                FEW_USERS,
             )
-            return rows
         spans: tuple[Span, ...] = ("hour",) if question.interval == "hour" else ("hour", "day")
         covered = cover(question.start, question.end, spans, now=now)
-        rows = await self._pool.fetch(
-            statement("read_rolled_up_usage_of_user"),
+        return await self._by_key(
+            "read_rolled_up_usage_of_user",
             question.org_id,
             question.user_id,
             [piece.span for piece in covered.sums],
@@ -181,6 +188,11 @@ class UsageSummaries:
             SERVICES_MAX,
             TOP_MAX,
         )
+
+    async def _by_key(self, name: str, *arguments: object) -> list[asyncpg.Record]:
+        async with self._pool.transaction() as connection:
+            await connection.execute(statement("read_sums_by_key"))
+            rows: list[asyncpg.Record] = await connection.fetch(statement(name), *arguments)
         return rows
 
 
@@ -193,7 +205,7 @@ def _columns(pieces: list[Piece]) -> tuple[list[datetime], list[datetime], list[
 
 
 def _edges(pieces: list[Piece]) -> list[datetime | int]:
-    """Both edges, an empty one where there is none; single values show the planner how short they are."""
+    """Both edges, an empty one where there is none."""
     empty = Piece(None, EARLIEST, EARLIEST, 1)
     both = (*pieces, empty, empty)[:2]
     return [value for piece in both for value in (piece.start, piece.end, piece.sign)]

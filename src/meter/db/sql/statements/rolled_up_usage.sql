@@ -1,34 +1,41 @@
 -- The usage summary of everyone, for organizations whose sums are complete, as meter_reader. It finds the same as
 -- read_usage_summary; where the sums are not complete, nothing.
 
+-- name: read_sums_by_key
+-- For the rest of the transaction. Every way into sums and ledger is by key, whatever is asked, so that one plan does for
+-- all; planning takes 2 ms. A plan that was made while a table was small must not read all of it.
+select set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true);
+
 -- name: read_rolled_up_usage
 -- Of everyone. $1 organization; $2, $3, $4, $5 spans of the sums: which, their beginnings and ends, and 1 or -1: added or
 -- taken away; $6, $7, $8, $9 the same for the time series; $10, $11, $12 and $13, $14, $15 moments (and 1 or -1) between
 -- which the ledger itself is read; $16 and $17 what the spans cover in all; $18 hour, day, week or month; $19 outcome,
--- service_type, user_id or null; $20 services at most; $21 users, and parts of the time series, at most.
+-- service_type, user_id or null; $20 services at most; $21 users, and parts of the time series, at most; $22 how many users
+-- are few.
 with complete as materialized (
     select from rolled_up_organizations where org_id = $1 and is_complete
 ),
 -- What the sums do not hold: at the edges of the period, and what is in the queue.
 entries as (
-    select $12::integer as sign, usage.*
-    from complete
-    join credit_usage_attribution usage
-      on usage.org_id = $1 and usage.occurred_at >= $10 and usage.occurred_at < $11
+    select $12::integer as sign, usage.occurred_at, usage.service_type, usage.service_name, usage.outcome, usage.user_id,
+           usage.entry, usage.quantity, usage.credits_used, usage.api_cost
+    from credit_usage_attribution usage
+    where (select true from complete) and usage.org_id = $1 and usage.occurred_at >= $10 and usage.occurred_at < $11
     union all
-    select $15::integer, usage.*
-    from complete
-    join credit_usage_attribution usage
-      on usage.org_id = $1 and usage.occurred_at >= $13 and usage.occurred_at < $14
+    select $15::integer, usage.occurred_at, usage.service_type, usage.service_name, usage.outcome, usage.user_id,
+           usage.entry, usage.quantity, usage.credits_used, usage.api_cost
+    from credit_usage_attribution usage
+    where (select true from complete) and usage.org_id = $1 and usage.occurred_at >= $13 and usage.occurred_at < $14
     union all
-    select 1, usage.*
-    from complete
-    join credit_usage_attribution usage
-      on usage.org_id = $1 and usage.entry = 0
-         and usage.event_key = any (array(select key from queued_usage($1) where entry = 0))
-         and usage.occurred_at >= $16 and usage.occurred_at < $17
+    select 1, usage.occurred_at, usage.service_type, usage.service_name, usage.outcome, usage.user_id,
+           usage.entry, usage.quantity, usage.credits_used, usage.api_cost
+    from credit_usage_attribution usage
+    where (select true from complete) and usage.org_id = $1 and usage.entry = 0
+      and usage.event_key = any (array(select key from queued_usage($1) where entry = 0))
+      and usage.occurred_at >= $16 and usage.occurred_at < $17
     union all
-    select 1, usage.*
+    select 1, usage.occurred_at, usage.service_type, usage.service_name, usage.outcome, usage.user_id,
+           usage.entry, usage.quantity, usage.credits_used, usage.api_cost
     from complete
     cross join (select key, entry from queued_usage($1) where entry <> 0) as moved
     join credit_usage_attribution usage
@@ -77,7 +84,7 @@ services as (
     from kinds
     group by service_type, service_name
 ),
-users as materialized (
+known_users as materialized (
     select user_id, sum(sign * events)::bigint as events, sum(sign * credits) as credits,
            sum(sign * unfunded_credits) as unfunded_credits
     from (
@@ -101,44 +108,47 @@ users as materialized (
     ) as signed
     group by user_id
     having sum(sign * entries) > 0
-    order by credits desc, events desc, user_id
-    limit $21
 ),
-timed as materialized (
-    -- Sums by hours are the spans themselves then, and truncating thousands would show.
-    select case $18 when 'hour' then starts_at else date_trunc($18, starts_at, 'UTC') end as bucket,
-           case $19::text when 'outcome' then outcome::text when 'service_type' then service_type end as split,
-           sum(sign * entries) as entries, sum(sign * events) as events,
-           coalesce(sum(case sign when 1 then credits else -credits end) filter (where outcome in ('charged', 'overage')), 0)
-               as credits,
-           coalesce(sum(case sign when 1 then credits else -credits end) filter (where outcome = 'unfunded'), 0)
-               as unfunded_credits
+users as materialized (
+    select * from known_users order by credits desc, events desc, user_id limit $21
+),
+few as materialized (
+    select (select count(*) from known_users) <= $22::bigint as are_few from complete
+),
+-- Those that have a part of the series of their own; the part of all others is null.
+named as materialized (
+    select user_id as split from users where $19 = 'user_id'
+    union all
+    (
+        select case $19 when 'outcome' then outcome::text else service_type end
+        from kinds
+        where $19 in ('outcome', 'service_type')
+        group by 1
+        order by coalesce(sum(credits) filter (where outcome in ('charged', 'overage')), 0) desc, sum(events) desc, 1
+        limit $21
+    )
+),
+-- What a series split by users is made of. Of few users all sums, which are everyone's too. Of many those that have a part,
+-- looked up span by span, since of the others there may be any number; then everyone's are read beside.
+of_users as materialized (
+    -- By hours the spans are one piece, so that a sum is a point as it is where there is nothing unsummed.
+    select sums.*, $18 = 'hour' and split is not null and starts_at not in (select starts_at from unsummed) as is_point
     from (
-        select piece.sign, sums.starts_at, sums.service_type, sums.outcome, sums.entries, sums.events, sums.credits
+        select piece.sign, sums.starts_at, case when sums.user_id in (select split from named) then sums.user_id end as split,
+               sums.entries, sums.events, sums.credits, sums.unfunded_credits
         from unnest($6::text[], $7::timestamptz[], $8::timestamptz[], $9::integer[]) as piece (span, starts_at, ends_at, sign)
-        cross join complete
+        cross join few
         cross join lateral (
-            select * from readable_usage_by_service sums
+            select * from readable_usage_by_user sums
             where sums.org_id = $1 and sums.span = piece.span::usage_span
               and sums.starts_at >= piece.starts_at and sums.starts_at < piece.ends_at
             offset 0
         ) as sums
+        where $19 = 'user_id' and few.are_few
         union all
-        select sign, starts_at, service_type, outcome, entries, events, credits from unsummed
-    ) as kind
-    group by 1, 2
-    having sum(sign * entries) > 0
-),
--- Of the users that have a part of their own; empty unless users split the series.
-timed_users as materialized (
-    select case $18 when 'hour' then starts_at else date_trunc($18, starts_at, 'UTC') end as bucket, user_id as split,
-           sum(sign * entries) as entries, sum(sign * events) as events,
-           sum(case sign when 1 then credits else -credits end) as credits,
-           sum(case sign when 1 then unfunded_credits else -unfunded_credits end) as unfunded_credits
-    from (
         select piece.sign, sums.starts_at, sums.user_id, sums.entries, sums.events, sums.credits, sums.unfunded_credits
         from unnest($6::text[], $7::timestamptz[], $8::timestamptz[], $9::integer[]) as piece (span, starts_at, ends_at, sign)
-        -- Looked up span by span: of users that are not among them an organization may have any number.
+        cross join few
         cross join lateral generate_series(
             piece.starts_at, piece.ends_at - interval '1 microsecond',
             case piece.span when 'hour' then interval '1 hour' when 'day' then interval '24 hours' else interval '168 hours' end
@@ -146,51 +156,59 @@ timed_users as materialized (
         cross join lateral (
             select * from readable_usage_by_user sums
             where sums.org_id = $1 and sums.span = piece.span::usage_span and sums.starts_at = known.starts_at
-              and sums.user_id = any (array(select user_id from users))
+              and sums.user_id = any (array(select split from named))
             offset 0
         ) as sums
-        where $19 = 'user_id'
+        where $19 = 'user_id' and not few.are_few
+    ) as sums
+),
+series as (
+    select starts_at as bucket, split, events, credits, unfunded_credits
+    from of_users
+    where is_point
+    union all
+    -- Truncating thousands of hours to hours would show.
+    select case $18 when 'hour' then starts_at else date_trunc($18, starts_at, 'UTC') end as bucket, split,
+           sum(sign * events)::bigint, sum(case sign when 1 then credits else -credits end),
+           sum(case sign when 1 then unfunded_credits else -unfunded_credits end)
+    from (
+        select sign, starts_at, split, entries, events, credits, unfunded_credits from of_users where not is_point
         union all
-        select sign, starts_at, user_id, entries, events, case when outcome in ('charged', 'overage') then credits else 0 end,
-               case when outcome = 'unfunded' then credits else 0 end
+        -- Everyone's less theirs is that of the others.
+        select -sign, starts_at, null, entries, events, credits, unfunded_credits
+        from of_users
+        where not (select are_few from few)
+        union all
+        select piece.sign, sums.starts_at,
+               case $19 when 'outcome' then case when sums.outcome::text in (select split from named) then sums.outcome::text end
+                        when 'service_type' then case when sums.service_type in (select split from named) then sums.service_type end
+               end,
+               sums.entries, sums.events, case when sums.outcome in ('charged', 'overage') then sums.credits else 0 end,
+               case when sums.outcome = 'unfunded' then sums.credits else 0 end
+        from unnest($6::text[], $7::timestamptz[], $8::timestamptz[], $9::integer[]) as piece (span, starts_at, ends_at, sign)
+        cross join few
+        cross join lateral (
+            select * from readable_usage_by_service sums
+            where sums.org_id = $1 and sums.span = piece.span::usage_span
+              and sums.starts_at >= piece.starts_at and sums.starts_at < piece.ends_at
+            offset 0
+        ) as sums
+        where $19 is distinct from 'user_id' or not few.are_few
+        union all
+        select unsummed.sign, unsummed.starts_at, named.split, unsummed.entries, unsummed.events,
+               case when unsummed.outcome in ('charged', 'overage') then unsummed.credits else 0 end,
+               case when unsummed.outcome = 'unfunded' then unsummed.credits else 0 end
         from unsummed
-        where $19 = 'user_id' and user_id in (select user_id from users)
+        left join named
+          on named.split = case $19 when 'outcome' then unsummed.outcome::text when 'service_type' then unsummed.service_type
+                                    else unsummed.user_id end
     ) as signed
     group by 1, 2
     having sum(sign * entries) > 0
-),
-named_splits as (
-    select split
-    from timed
-    where split is not null
-    group by split
-    order by sum(credits) desc, sum(events) desc, split
-    limit $21
-),
-series as (
-    select bucket, case when split in (select split from named_splits) then split end as split,
-           sum(events)::bigint as events, sum(credits) as credits, sum(unfunded_credits) as unfunded_credits
-    from timed
-    where $19 is distinct from 'user_id'
-    group by 1, 2
-    union all
-    select bucket, split, events::bigint, credits, unfunded_credits from timed_users
-    union all
-    -- Everyone's less theirs is that of the others.
-    select everyone.bucket, null, (everyone.events - coalesce(named.events, 0))::bigint,
-           everyone.credits - coalesce(named.credits, 0), everyone.unfunded_credits - coalesce(named.unfunded_credits, 0)
-    from timed everyone
-    left join (
-        select bucket, sum(entries) as entries, sum(events) as events, sum(credits) as credits,
-               sum(unfunded_credits) as unfunded_credits
-        from timed_users
-        group by bucket
-    ) as named on named.bucket = everyone.bucket
-    where $19 = 'user_id' and everyone.entries > coalesce(named.entries, 0)
 )
 select 'complete' as part, null as name, null as detail, 0 as events, 0::numeric as quantity, 0::numeric as credits,
-       0::numeric as unfunded_credits, 0::numeric as api_cost, null::bigint[] as starts, null::bigint[] as events_each,
-       null::text[] as credits_each, null::text[] as unfunded_credits_each
+       0::numeric as unfunded_credits, 0::numeric as api_cost, null as starts, null as events_each, null as credits_each,
+       null as unfunded_credits_each
 from complete
 union all
 select 'outcome', outcome::text, null, sum(events)::bigint, sum(quantity), sum(credits),
@@ -203,6 +221,12 @@ union all
 (select 'user', user_id, null, events, null, credits, unfunded_credits, null, null, null, null, null
  from users order by credits desc, events desc, user_id)
 union all
-(select 'series', split, null, null, null, null, null, null, array_agg(extract(epoch from bucket)::bigint), array_agg(events),
-        array_agg(trim_scale(credits)::text), array_agg(trim_scale(unfunded_credits)::text)
- from series group by split order by split nulls last);
+-- A subquery that is not dissolved, so that nobody sorts thousands of points for the sake of a few parts.
+select * from (
+    select 'series', split, null, null::bigint, null::numeric, null::numeric, null::numeric, null::numeric,
+           string_agg(date_part('epoch', bucket)::text, ' '), string_agg(events::text, ' '),
+           string_agg(trim_scale(credits)::text, ' '), string_agg(trim_scale(unfunded_credits)::text, ' ')
+    from series
+    group by split
+    offset 0
+) as parts;

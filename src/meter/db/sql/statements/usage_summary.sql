@@ -47,8 +47,7 @@ series as (
     group by 1, 2
 )
 select part, outcome as name, null as detail, events, quantity, all_credits as credits, unfunded_credits, api_cost,
-       null::bigint[] as starts, null::bigint[] as events_each, null::text[] as credits_each,
-       null::text[] as unfunded_credits_each
+       null as starts, null as events_each, null as credits_each, null as unfunded_credits_each
 from sums where part = 'outcome'
 union all
 (select part, service_type, service_name, events, quantity, credits, unfunded_credits, api_cost, null, null, null, null
@@ -57,6 +56,6 @@ union all
 (select part, user_id, null, events, null, credits, unfunded_credits, null, null, null, null, null
  from sums where part = 'user' order by credits desc, events desc, user_id limit $8)
 union all
-(select 'series', split, null, null, null, null, null, null, array_agg(extract(epoch from bucket)::bigint), array_agg(events),
-        array_agg(trim_scale(credits)::text), array_agg(trim_scale(unfunded_credits)::text)
- from series group by split order by split nulls last);
+select 'series', split, null, null, null, null, null, null, string_agg(date_part('epoch', bucket)::text, ' '),
+       string_agg(events::text, ' '), string_agg(trim_scale(credits)::text, ' '), string_agg(trim_scale(unfunded_credits)::text, ' ')
+from series group by split;
