@@ -3,8 +3,10 @@
 
 -- name: read_sums_by_key
 -- For the rest of the transaction. Every way into sums and ledger is by key, whatever is asked, so that one plan does for
--- all; planning takes 2 ms. A plan that was made while a table was small must not read all of it.
-select set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true);
+-- all; planning takes 2 ms. A plan that was made while a table was small must not read all of it, nor sort what is thousands
+-- of rows later on: it is grouped by hashing.
+select set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true),
+       set_config('enable_sort', 'off', true), set_config('enable_incremental_sort', 'off', true);
 
 -- name: read_rolled_up_usage
 -- Of everyone. $1 organization; $2, $3, $4, $5 spans of the sums: which, their beginnings and ends, and 1 or -1: added or
@@ -15,41 +17,46 @@ select set_config('plan_cache_mode', 'force_generic_plan', true), set_config('en
 with complete as materialized (
     select from rolled_up_organizations where org_id = $1 and is_complete
 ),
--- What the sums do not hold: at the edges of the period, and what is in the queue.
-entries as (
-    select $12::integer as sign, usage.occurred_at, usage.service_type, usage.service_name, usage.outcome, usage.user_id,
-           usage.entry, usage.quantity, usage.credits_used, usage.api_cost
-    from credit_usage_attribution usage
-    where (select true from complete) and usage.org_id = $1 and usage.occurred_at >= $10 and usage.occurred_at < $11
-    union all
-    select $15::integer, usage.occurred_at, usage.service_type, usage.service_name, usage.outcome, usage.user_id,
-           usage.entry, usage.quantity, usage.credits_used, usage.api_cost
-    from credit_usage_attribution usage
-    where (select true from complete) and usage.org_id = $1 and usage.occurred_at >= $13 and usage.occurred_at < $14
-    union all
-    select 1, usage.occurred_at, usage.service_type, usage.service_name, usage.outcome, usage.user_id,
-           usage.entry, usage.quantity, usage.credits_used, usage.api_cost
-    from credit_usage_attribution usage
-    where (select true from complete) and usage.org_id = $1 and usage.entry = 0
-      and usage.event_key = any (array(select key from queued_usage($1) where entry = 0))
-      and usage.occurred_at >= $16 and usage.occurred_at < $17
-    union all
-    select 1, usage.occurred_at, usage.service_type, usage.service_name, usage.outcome, usage.user_id,
-           usage.entry, usage.quantity, usage.credits_used, usage.api_cost
-    from complete
-    cross join (select key, entry from queued_usage($1) where entry <> 0) as moved
-    join credit_usage_attribution usage
-      on usage.org_id = $1 and usage.event_key = moved.key and usage.entry = moved.entry
-         and usage.occurred_at >= $16 and usage.occurred_at < $17
-),
--- Added up once, since three sums are made of it.
+-- What the sums do not hold, by hours: at the edges of the period, and what is in the queue.
 unsummed as materialized (
-    select sign, date_bin('1 hour', occurred_at, '2000-01-03Z') as starts_at, service_type, service_name, outcome, user_id,
-           count(*) as entries, count(*) filter (where entry = 0) as events,
-           coalesce(sum(quantity) filter (where entry = 0), 0) as quantity, sum(credits_used) as credits,
-           coalesce(sum(api_cost) filter (where entry = 0), 0) as api_cost
-    from entries
-    where outcome <> 'void'
+    select edge.sign, entries.*
+    from (
+        values ($12::integer, $10::timestamptz, $11::timestamptz), ($15::integer, $13::timestamptz, $14::timestamptz)
+    ) as edge (sign, starts_at, ends_at)
+    cross join complete
+    cross join lateral (
+        select date_bin('1 hour', occurred_at, '2000-01-03Z') as starts_at, service_type, service_name, outcome, user_id,
+               count(*) as entries, count(*) filter (where entry = 0) as events,
+               coalesce(sum(quantity) filter (where entry = 0), 0) as quantity, sum(credits_used) as credits,
+               coalesce(sum(api_cost) filter (where entry = 0), 0) as api_cost
+        from (
+            -- In the order of one index: a plan for any period cannot tell it from that of users, one range each.
+            select occurred_at, service_type, service_name, outcome, user_id, entry, quantity, credits_used, api_cost
+            from credit_usage_attribution
+            where org_id = $1 and occurred_at >= edge.starts_at and occurred_at < edge.ends_at and outcome <> 'void'
+            order by occurred_at
+            offset 0
+        ) as entry
+        group by 1, 2, 3, 4, 5
+    ) as entries
+    union all
+    select 1, date_bin('1 hour', occurred_at, '2000-01-03Z'), service_type, service_name, outcome, user_id, count(*),
+           count(*) filter (where entry = 0), coalesce(sum(quantity) filter (where entry = 0), 0), sum(credits_used),
+           coalesce(sum(api_cost) filter (where entry = 0), 0)
+    from (
+        select usage.*
+        from complete
+        join credit_usage_attribution usage
+          on usage.org_id = $1 and usage.entry = 0
+             and usage.event_key = any (array(select key from queued_usage($1) where entry = 0))
+        union all
+        select usage.*
+        from complete
+        cross join (select key, entry from queued_usage($1) where entry <> 0) as moved
+        join credit_usage_attribution usage
+          on usage.org_id = $1 and usage.event_key = moved.key and usage.entry = moved.entry
+    ) as queued
+    where occurred_at >= $16 and occurred_at < $17 and outcome <> 'void'
     group by 1, 2, 3, 4, 5, 6
 ),
 kinds as materialized (
@@ -128,14 +135,16 @@ named as materialized (
         limit $21
     )
 ),
--- What a series split by users is made of. Of few users all sums, which are everyone's too. Of many those that have a part,
--- looked up span by span, since of the others there may be any number; then everyone's are read beside.
-of_users as materialized (
+-- The sums that the series is made of, of each span and split. Of few users all of them, which are everyone's too. Of many
+-- those that have a part, looked up span by span, since of the others there may be any number; and everyone's.
+spans as materialized (
     -- By hours the spans are one piece, so that a sum is a point as it is where there is nothing unsummed.
-    select sums.*, $18 = 'hour' and split is not null and starts_at not in (select starts_at from unsummed) as is_point
+    select sums.*,
+           $18 = 'hour' and ($19 is null or split in (select split from named))
+           and starts_at not in (select starts_at from unsummed) as is_point
     from (
-        select piece.sign, sums.starts_at, case when sums.user_id in (select split from named) then sums.user_id end as split,
-               sums.entries, sums.events, sums.credits, sums.unfunded_credits
+        select piece.sign, sums.starts_at, sums.user_id as split, sums.entries, sums.events, sums.credits,
+               sums.unfunded_credits
         from unnest($6::text[], $7::timestamptz[], $8::timestamptz[], $9::integer[]) as piece (span, starts_at, ends_at, sign)
         cross join few
         cross join lateral (
@@ -160,49 +169,76 @@ of_users as materialized (
             offset 0
         ) as sums
         where $19 = 'user_id' and not few.are_few
+        union all
+        -- Each kind of split in the order of the key, so that nothing is sorted or hashed.
+        select piece.sign, sums.starts_at, null, sums.entries, sums.events, sums.credits, sums.unfunded_credits
+        from unnest($6::text[], $7::timestamptz[], $8::timestamptz[], $9::integer[]) as piece (span, starts_at, ends_at, sign)
+        cross join few
+        cross join lateral (
+            select sums.starts_at, sum(sums.entries)::bigint as entries, sum(sums.events)::bigint as events,
+                   coalesce(sum(sums.credits) filter (where sums.outcome in ('charged', 'overage')), 0) as credits,
+                   coalesce(sum(sums.credits) filter (where sums.outcome = 'unfunded'), 0) as unfunded_credits
+            from readable_usage_by_service sums
+            where sums.org_id = $1 and sums.span = piece.span::usage_span
+              and sums.starts_at >= piece.starts_at and sums.starts_at < piece.ends_at
+            group by sums.starts_at
+        ) as sums
+        where $19 is null or $19 = 'user_id' and not few.are_few
+        union all
+        select piece.sign, sums.starts_at, sums.service_type, sums.entries, sums.events, sums.credits, sums.unfunded_credits
+        from unnest($6::text[], $7::timestamptz[], $8::timestamptz[], $9::integer[]) as piece (span, starts_at, ends_at, sign)
+        cross join complete
+        cross join lateral (
+            select sums.starts_at, sums.service_type, sum(sums.entries)::bigint as entries, sum(sums.events)::bigint as events,
+                   coalesce(sum(sums.credits) filter (where sums.outcome in ('charged', 'overage')), 0) as credits,
+                   coalesce(sum(sums.credits) filter (where sums.outcome = 'unfunded'), 0) as unfunded_credits
+            from readable_usage_by_service sums
+            where sums.org_id = $1 and sums.span = piece.span::usage_span
+              and sums.starts_at >= piece.starts_at and sums.starts_at < piece.ends_at
+            group by sums.starts_at, sums.service_type
+        ) as sums
+        where $19 = 'service_type'
+        union all
+        select piece.sign, sums.starts_at, sums.outcome::text, sums.entries, sums.events,
+               case when sums.outcome in ('charged', 'overage') then sums.credits else 0 end,
+               case when sums.outcome = 'unfunded' then sums.credits else 0 end
+        from unnest($6::text[], $7::timestamptz[], $8::timestamptz[], $9::integer[]) as piece (span, starts_at, ends_at, sign)
+        cross join complete
+        cross join lateral (
+            select sums.starts_at, sums.outcome, sum(sums.entries)::bigint as entries, sum(sums.events)::bigint as events,
+                   sum(sums.credits) as credits
+            from readable_usage_by_service sums
+            where sums.org_id = $1 and sums.span = piece.span::usage_span
+              and sums.starts_at >= piece.starts_at and sums.starts_at < piece.ends_at
+            group by sums.starts_at, sums.outcome
+        ) as sums
+        where $19 = 'outcome'
     ) as sums
 ),
 series as (
     select starts_at as bucket, split, events, credits, unfunded_credits
-    from of_users
+    from spans
     where is_point
     union all
     -- Truncating thousands of hours to hours would show.
-    select case $18 when 'hour' then starts_at else date_trunc($18, starts_at, 'UTC') end as bucket, split,
+    select case $18 when 'hour' then starts_at else date_trunc($18, starts_at, 'UTC') end as bucket, named.split,
            sum(sign * events)::bigint, sum(case sign when 1 then credits else -credits end),
            sum(case sign when 1 then unfunded_credits else -unfunded_credits end)
     from (
-        select sign, starts_at, split, entries, events, credits, unfunded_credits from of_users where not is_point
+        select sign, starts_at, split, entries, events, credits, unfunded_credits from spans where is_point is not true
         union all
         -- Everyone's less theirs is that of the others.
         select -sign, starts_at, null, entries, events, credits, unfunded_credits
-        from of_users
-        where not (select are_few from few)
+        from spans
+        where $19 = 'user_id' and not (select are_few from few) and split is not null
         union all
-        select piece.sign, sums.starts_at,
-               case $19 when 'outcome' then case when sums.outcome::text in (select split from named) then sums.outcome::text end
-                        when 'service_type' then case when sums.service_type in (select split from named) then sums.service_type end
-               end,
-               sums.entries, sums.events, case when sums.outcome in ('charged', 'overage') then sums.credits else 0 end,
-               case when sums.outcome = 'unfunded' then sums.credits else 0 end
-        from unnest($6::text[], $7::timestamptz[], $8::timestamptz[], $9::integer[]) as piece (span, starts_at, ends_at, sign)
-        cross join few
-        cross join lateral (
-            select * from readable_usage_by_service sums
-            where sums.org_id = $1 and sums.span = piece.span::usage_span
-              and sums.starts_at >= piece.starts_at and sums.starts_at < piece.ends_at
-            offset 0
-        ) as sums
-        where $19 is distinct from 'user_id' or not few.are_few
-        union all
-        select unsummed.sign, unsummed.starts_at, named.split, unsummed.entries, unsummed.events,
-               case when unsummed.outcome in ('charged', 'overage') then unsummed.credits else 0 end,
-               case when unsummed.outcome = 'unfunded' then unsummed.credits else 0 end
+        select sign, starts_at,
+               case $19 when 'outcome' then outcome::text when 'service_type' then service_type when 'user_id' then user_id end,
+               entries, events, case when outcome in ('charged', 'overage') then credits else 0 end,
+               case when outcome = 'unfunded' then credits else 0 end
         from unsummed
-        left join named
-          on named.split = case $19 when 'outcome' then unsummed.outcome::text when 'service_type' then unsummed.service_type
-                                    else unsummed.user_id end
     ) as signed
+    left join named on named.split = signed.split
     group by 1, 2
     having sum(sign * entries) > 0
 )
