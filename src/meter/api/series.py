@@ -84,12 +84,11 @@ def _truncated(moment: datetime, interval: Interval) -> datetime:
 
 def _buckets_from(first: datetime, interval: Interval) -> Iterator[datetime]:
     bucket = first
+    length = None if interval == "month" else timedelta(hours=_HOURS[interval])
     try:
         while True:
             yield bucket
-            bucket = (
-                _next_month(bucket) if interval == "month" else bucket + timedelta(hours=_HOURS[interval])
-            )
+            bucket = _next_month(bucket) if length is None else bucket + length
     except (OverflowError, ValueError):
         return  # the year 10000
 
