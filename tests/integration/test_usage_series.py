@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from tests.private_servers import FreshDatabase
 
+    from meter.db.reader import ReaderConnections
+
     #: Events, charged and overage credits, unfunded credits.
     Sums = tuple[int, Decimal, Decimal]
 
@@ -69,10 +71,15 @@ async def owner(request: pytest.FixtureRequest, database: FreshDatabase) -> Asyn
 
 
 @pytest.fixture
-async def summaries(database: FreshDatabase) -> AsyncIterator[UsageSummaries]:
-    async with await open_reader(database.dsn) as connections:
+async def connections(database: FreshDatabase) -> AsyncIterator[ReaderConnections]:
+    async with await open_reader(database.dsn) as opened:
         with reading_for(Reader(org_id="acme", sees_everything=True)):
-            yield UsageSummaries(connections)
+            yield opened
+
+
+@pytest.fixture
+def summaries(connections: ReaderConnections) -> UsageSummaries:
+    return UsageSummaries(connections)
 
 
 async def rolled_up(owner: asyncpg.Connection) -> None:
@@ -173,3 +180,17 @@ async def test_summaries_of_any_period_are_the_sums_of_its_entries(
     await rolled_up(owner)
     points = [len(await check(owner, summaries, question)) for question in questions(chance)]
     assert max(points) > 400
+
+
+async def test_summaries_of_all_periods_have_one_plan(
+    owner: asyncpg.Connection, summaries: UsageSummaries, connections: ReaderConnections
+) -> None:
+    assert await owner.fetchval("select is_complete from rolled_up_organizations")
+    for question in questions(random.Random(5)):
+        await summaries.summary(question)
+    async with connections.transaction() as connection:
+        plans = await connection.fetch(
+            "select generic_plans, custom_plans from pg_prepared_statements"
+            " where statement like '%rolled_up_organizations%' and cardinality(parameter_types) > 1"
+        )
+    assert sorted(tuple(of) for of in plans) == [(16, 0), (32, 0)]

@@ -68,6 +68,8 @@ async def open_pool(
         min_size=0,
         max_size=max_connections,
         server_settings=settings,
+        # All of ours stay prepared; asyncpg's own bound, 15 KiB, is shorter than the longest.
+        max_cacheable_statement_size=0,
         timeout=CONNECT_TIMEOUT_SECONDS,
         command_timeout=command_timeout_s,
         reset=_keep,

@@ -135,17 +135,43 @@ named as materialized (
         limit $21
     )
 ),
+touched as materialized (
+    select distinct starts_at from unsummed
+),
+-- Pieces of the series. By hours it is one, and cut where something is unsummed: the sums of what is left are points as they
+-- are, if what they are of has a part.
+pieces as materialized (
+    select span, starts_at, ends_at, sign, false as are_points
+    from unnest($6::text[], $7::timestamptz[], $8::timestamptz[], $9::integer[]) as piece (span, starts_at, ends_at, sign)
+    cross join complete
+    where $18 <> 'hour'
+    union all
+    select piece.span, cut.starts_at, cut.ends_at, piece.sign, cut.are_points
+    from unnest($6::text[], $7::timestamptz[], $8::timestamptz[], $9::integer[]) as piece (span, starts_at, ends_at, sign)
+    cross join complete
+    cross join lateral (
+        select starts_at, starts_at + interval '1 hour' as ends_at, false as are_points
+        from touched
+        where starts_at >= piece.starts_at and starts_at < piece.ends_at
+        union all
+        select coalesce(lag(ends_at) over (order by ends_at) + interval '1 hour', piece.starts_at), ends_at, true
+        from (
+            select starts_at as ends_at from touched where starts_at >= piece.starts_at and starts_at < piece.ends_at
+            union all
+            select piece.ends_at
+        ) as ends
+    ) as cut
+    where $18 = 'hour' and cut.starts_at < cut.ends_at
+),
 -- The sums that the series is made of, of each span and split. Of few users all of them, which are everyone's too. Of many
--- those that have a part, looked up span by span, since of the others there may be any number; and everyone's.
+-- those that have a part, looked up span by span, since of the others there may be any number; and everyone's. Without the
+-- thousands that series reads by itself, since putting them down here takes as long as reading them.
 spans as materialized (
-    -- By hours the spans are one piece, so that a sum is a point as it is where there is nothing unsummed.
-    select sums.*,
-           $18 = 'hour' and ($19 is null or split in (select split from named))
-           and starts_at not in (select starts_at from unsummed) as is_point
+    select sums.*, are_points and ($19 is null or split in (select split from named)) as is_point
     from (
-        select piece.sign, sums.starts_at, sums.user_id as split, sums.entries, sums.events, sums.credits,
+        select piece.sign, piece.are_points, sums.starts_at, sums.user_id as split, sums.entries, sums.events, sums.credits,
                sums.unfunded_credits
-        from unnest($6::text[], $7::timestamptz[], $8::timestamptz[], $9::integer[]) as piece (span, starts_at, ends_at, sign)
+        from pieces as piece
         cross join few
         cross join lateral (
             select * from readable_usage_by_user sums
@@ -154,9 +180,11 @@ spans as materialized (
             offset 0
         ) as sums
         where $19 = 'user_id' and few.are_few
+          and (not piece.are_points or sums.user_id in (select split from named) is not true)
         union all
-        select piece.sign, sums.starts_at, sums.user_id, sums.entries, sums.events, sums.credits, sums.unfunded_credits
-        from unnest($6::text[], $7::timestamptz[], $8::timestamptz[], $9::integer[]) as piece (span, starts_at, ends_at, sign)
+        select piece.sign, piece.are_points, sums.starts_at, sums.user_id, sums.entries, sums.events, sums.credits,
+               sums.unfunded_credits
+        from pieces as piece
         cross join few
         cross join lateral generate_series(
             piece.starts_at, piece.ends_at - interval '1 microsecond',
@@ -171,8 +199,9 @@ spans as materialized (
         where $19 = 'user_id' and not few.are_few
         union all
         -- Each kind of split in the order of the key, so that nothing is sorted or hashed.
-        select piece.sign, sums.starts_at, null, sums.entries, sums.events, sums.credits, sums.unfunded_credits
-        from unnest($6::text[], $7::timestamptz[], $8::timestamptz[], $9::integer[]) as piece (span, starts_at, ends_at, sign)
+        select piece.sign, piece.are_points, sums.starts_at, null, sums.entries, sums.events, sums.credits,
+               sums.unfunded_credits
+        from pieces as piece
         cross join few
         cross join lateral (
             select sums.starts_at, sum(sums.entries)::bigint as entries, sum(sums.events)::bigint as events,
@@ -185,8 +214,9 @@ spans as materialized (
         ) as sums
         where $19 is null or $19 = 'user_id' and not few.are_few
         union all
-        select piece.sign, sums.starts_at, sums.service_type, sums.entries, sums.events, sums.credits, sums.unfunded_credits
-        from unnest($6::text[], $7::timestamptz[], $8::timestamptz[], $9::integer[]) as piece (span, starts_at, ends_at, sign)
+        select piece.sign, piece.are_points, sums.starts_at, sums.service_type, sums.entries, sums.events, sums.credits,
+               sums.unfunded_credits
+        from pieces as piece
         cross join complete
         cross join lateral (
             select sums.starts_at, sums.service_type, sum(sums.entries)::bigint as entries, sum(sums.events)::bigint as events,
@@ -197,12 +227,14 @@ spans as materialized (
               and sums.starts_at >= piece.starts_at and sums.starts_at < piece.ends_at
             group by sums.starts_at, sums.service_type
         ) as sums
-        where $19 = 'service_type'
+        -- The pieces are asked first whether there are others at all.
+        where $19 = 'service_type' and (not piece.are_points or (select count(distinct service_type) > $21 from kinds))
+          and (not piece.are_points or sums.service_type in (select split from named) is not true)
         union all
-        select piece.sign, sums.starts_at, sums.outcome::text, sums.entries, sums.events,
+        select piece.sign, piece.are_points, sums.starts_at, sums.outcome::text, sums.entries, sums.events,
                case when sums.outcome in ('charged', 'overage') then sums.credits else 0 end,
                case when sums.outcome = 'unfunded' then sums.credits else 0 end
-        from unnest($6::text[], $7::timestamptz[], $8::timestamptz[], $9::integer[]) as piece (span, starts_at, ends_at, sign)
+        from pieces as piece
         cross join complete
         cross join lateral (
             select sums.starts_at, sums.outcome, sum(sums.entries)::bigint as entries, sum(sums.events)::bigint as events,
@@ -216,7 +248,31 @@ spans as materialized (
     ) as sums
 ),
 series as (
-    select starts_at as bucket, split, events, credits, unfunded_credits
+    select sums.starts_at as bucket, sums.user_id as split, sums.events, sums.credits, sums.unfunded_credits
+    from pieces as piece
+    cross join few
+    cross join lateral (
+        select * from readable_usage_by_user sums
+        where sums.org_id = $1 and sums.span = piece.span::usage_span
+          and sums.starts_at >= piece.starts_at and sums.starts_at < piece.ends_at
+        offset 0
+    ) as sums
+    where $19 = 'user_id' and few.are_few and piece.are_points and sums.user_id in (select split from named)
+    union all
+    select sums.starts_at, sums.service_type, sums.events, sums.credits, sums.unfunded_credits
+    from pieces as piece
+    cross join lateral (
+        select sums.starts_at, sums.service_type, sum(sums.events)::bigint as events,
+               coalesce(sum(sums.credits) filter (where sums.outcome in ('charged', 'overage')), 0) as credits,
+               coalesce(sum(sums.credits) filter (where sums.outcome = 'unfunded'), 0) as unfunded_credits
+        from readable_usage_by_service sums
+        where sums.org_id = $1 and sums.span = piece.span::usage_span
+          and sums.starts_at >= piece.starts_at and sums.starts_at < piece.ends_at
+        group by sums.starts_at, sums.service_type
+    ) as sums
+    where $19 = 'service_type' and piece.are_points and sums.service_type in (select split from named)
+    union all
+    select starts_at, split, events, credits, unfunded_credits
     from spans
     where is_point
     union all
@@ -261,7 +317,8 @@ union all
 select * from (
     select 'series', split, null, null::bigint, null::numeric, null::numeric, null::numeric, null::numeric,
            string_agg(date_part('epoch', bucket)::text, ' '), string_agg(events::text, ' '),
-           string_agg(trim_scale(credits)::text, ' '), string_agg(trim_scale(unfunded_credits)::text, ' ')
+           string_agg(trim_scale(credits)::text, ' '),
+           string_agg(case when unfunded_credits = 0 then '0' else trim_scale(unfunded_credits)::text end, ' ')
     from series
     group by split
     offset 0
