@@ -179,8 +179,7 @@ spans as materialized (
               and sums.starts_at >= piece.starts_at and sums.starts_at < piece.ends_at
             offset 0
         ) as sums
-        where $19 = 'user_id' and few.are_few
-          and (not piece.are_points or sums.user_id in (select split from named) is not true)
+        where $19 = 'user_id' and few.are_few and not piece.are_points
         union all
         select piece.sign, piece.are_points, sums.starts_at, sums.user_id, sums.entries, sums.events, sums.credits,
                sums.unfunded_credits
@@ -258,6 +257,20 @@ series as (
         offset 0
     ) as sums
     where $19 = 'user_id' and few.are_few and piece.are_points and sums.user_id in (select split from named)
+    union all
+    select sums.starts_at, null, sums.events, sums.credits, sums.unfunded_credits
+    from pieces as piece
+    cross join few
+    cross join lateral (
+        select sums.starts_at, sum(sums.events)::bigint as events, sum(sums.credits) as credits,
+               sum(sums.unfunded_credits) as unfunded_credits
+        from readable_usage_by_user sums
+        where sums.org_id = $1 and sums.span = piece.span::usage_span
+          and sums.starts_at >= piece.starts_at and sums.starts_at < piece.ends_at
+          and sums.user_id in (select split from named) is not true
+        group by sums.starts_at
+    ) as sums
+    where $19 = 'user_id' and few.are_few and piece.are_points and (select count(*) > $21 from known_users)
     union all
     select sums.starts_at, sums.service_type, sums.events, sums.credits, sums.unfunded_credits
     from pieces as piece
