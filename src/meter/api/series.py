@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 #: Spans of a series at most; a picture has no more points.
 BUCKETS_MAX = 1_000
+
+#: Beginnings of spans whose text is kept: those of a year by hours, 4 MB.
+SPANS_REMEMBERED = 10_000
 
 _HOURS = {"hour": 1, "day": 24, "week": 7 * 24}
 
@@ -52,14 +56,22 @@ def filled(series: Sequence[SeriesPart], starts: Sequence[datetime]) -> list[dic
         The parts in the order they come in, their points as JSON; one without a name where there is nothing
         at all.
     """
-    places = {str(int(start.timestamp())): place for place, start in enumerate(starts)}
+    spans = [_span(start) for start in starts]
+    places = {second: place for place, (second, _) in enumerate(spans)}
     # Points are many and all alike, so that their JSON is put together from text; nothing in it needs quotes.
-    begun = [f'{{"start":"{start.isoformat().replace("+00:00", "Z")}","events":' for start in starts]
-    nothing = [f'{point}0,"credits":"0","unfunded_credits":"0"}}' for point in begun]
+    begun = [begin for _, begin in spans]
+    nothing = [f'{begin}0,"credits":"0","unfunded_credits":"0"}}' for begin in begun]
     return [
         {"group": part.name, "points": msgspec.Raw(_points(part, places, begun, nothing))}
         for part in series or (SeriesPart(None, [], [], [], []),)
     ]
+
+
+@lru_cache(maxsize=SPANS_REMEMBERED)
+def _span(start: datetime) -> tuple[str, str]:
+    """Write the seconds since 1970, and how a point begins."""
+    text = start.isoformat().replace("+00:00", "Z")
+    return str(int(start.timestamp())), f'{{"start":"{text}","events":'
 
 
 def _points(part: SeriesPart, places: Mapping[str, int], begun: Sequence[str], nothing: list[str]) -> bytes:

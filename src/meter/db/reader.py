@@ -106,15 +106,19 @@ class ReaderConnections:
 
     @asynccontextmanager
     async def transaction(
-        self, *, isolation: Literal["read_committed", "repeatable_read"] | None = None
+        self,
+        *,
+        isolation: Literal["read_committed", "repeatable_read"] | None = None,
+        settings: str = "read_for",
     ) -> AsyncIterator[asyncpg.Connection]:
         """Hold a connection, in a transaction that reads for the present reader.
 
         Args:
             isolation: ``repeatable_read`` where all statements are to see the same moment.
+            settings: the statement that says whom it reads for, and may say more.
         """
         async with self._pool.acquire() as connection, connection.transaction(isolation=isolation):
-            await connection.execute(statement("read_for"), *present_reader().settings())
+            await connection.execute(statement(settings), *present_reader().settings())
             yield connection
 
     async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:

@@ -190,8 +190,7 @@ class UsageSummaries:
         )
 
     async def _by_key(self, name: str, *arguments: object) -> list[asyncpg.Record]:
-        async with self._pool.transaction() as connection:
-            await connection.execute(statement("read_sums_by_key"))
+        async with self._pool.transaction(settings="read_by_key_for") as connection:
             rows: list[asyncpg.Record] = await connection.fetch(statement(name), *arguments)
         return rows
 

@@ -1,12 +1,14 @@
 -- The usage summary of everyone, for organizations whose sums are complete, as meter_reader. It finds the same as
 -- read_usage_summary; where the sums are not complete, nothing.
 
--- name: read_sums_by_key
--- For the rest of the transaction. Every way into sums and ledger is by key, whatever is asked, so that one plan does for
--- all; planning takes 2 ms. A plan that was made while a table was small must not read all of it, nor sort what is thousands
--- of rows later on: it is grouped by hashing.
-select set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true),
-       set_config('enable_sort', 'off', true), set_config('enable_incremental_sort', 'off', true);
+-- name: read_by_key_for
+-- What read_for says, and how to read for the rest of the transaction. Every way into sums and ledger is by key, whatever
+-- is asked, so that one plan does for all; planning takes 5 ms. A plan that was made while a table was small must not read
+-- all of it, nor sort what is thousands of rows later on: it is grouped by hashing.
+select set_config('meter.user_id', $1, true), set_config('meter.org_id', $2, true),
+       set_config('meter.sees_everything', $3, true), set_config('plan_cache_mode', 'force_generic_plan', true),
+       set_config('enable_seqscan', 'off', true), set_config('enable_sort', 'off', true),
+       set_config('enable_incremental_sort', 'off', true);
 
 -- name: read_rolled_up_usage
 -- Of everyone. $1 organization; $2, $3, $4, $5 spans of the sums: which, their beginnings and ends, and 1 or -1: added or
