@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
@@ -83,9 +84,12 @@ def summaries(connections: ReaderConnections) -> UsageSummaries:
 
 
 async def rolled_up(owner: asyncpg.Connection) -> None:
-    while await owner.fetchval(ROLL_UP) is not None:
-        pass
-    assert await owner.fetchval("select is_complete from rolled_up_organizations")
+    """Sum all there is; the beginning waits for whatever transaction runs, an autovacuum's for instance."""
+    async with asyncio.timeout(60):
+        while not await owner.fetchval("select is_complete from rolled_up_organizations"):
+            await owner.fetchval(ROLL_UP)
+        while await owner.fetchval(ROLL_UP) is not None:
+            pass
 
 
 def questions(chance: random.Random) -> Iterable[SummaryQuestion]:
