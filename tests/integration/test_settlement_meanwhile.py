@@ -79,6 +79,23 @@ async def test_an_allocation_given_or_required_meanwhile_counts(
     assert await owner.fetch(WRONG_BALANCES, ["acme"]) == []
 
 
+async def test_an_allocation_given_meanwhile_counts_though_none_is_required(
+    settlement: Settlement, owner: asyncpg.Connection, database: FreshDatabase
+) -> None:
+    change = "select allocate_credits_to_user('acme', 'alice', 5)"
+
+    settled = await settled_while(
+        database, owner, settlement, [event(credits=5), event(credits=0), event(credits=1)], change
+    )
+
+    assert [(each.outcome, each.reason) for each in settled] == [
+        (Outcome.CHARGED, None),
+        (Outcome.CHARGED, None),
+        (Outcome.UNFUNDED, "allocation_exhausted"),
+    ]
+    assert await owner.fetch(WRONG_BALANCES, ["acme"]) == []
+
+
 async def test_an_allocation_required_meanwhile_is_asked_of_who_has_none(
     settlement: Settlement, owner: asyncpg.Connection, database: FreshDatabase
 ) -> None:
