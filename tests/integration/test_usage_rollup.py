@@ -152,6 +152,24 @@ async def test_small_organizations_and_young_queues_are_left_alone(pool: asyncpg
     assert await pool.fetchval("select count(*) from rolled_up_organizations where is_complete") == 0
 
 
+async def test_first_sums_wait_while_much_comes_in_unless_they_are_of_very_many(pool: asyncpg.Pool) -> None:
+    complete = "select count(*) from rolled_up_organizations where is_complete"
+    roll_up = "select roll_up_usage('-1 hour', p_enough => $1)"
+    much_in_no_time = "update usage_rollup_queue set queued_at = clock_timestamp() + interval '1 minute'"
+    await pool.fetchval(SETTLE, batch(random.Random(1)))
+    await pool.execute(much_in_no_time)
+    assert await pool.fetchval(roll_up, 10) > 0
+    assert await pool.fetchval(complete) == 0
+    await pool.fetchval(SETTLE, batch(random.Random(2)))
+    await pool.execute(much_in_no_time)
+    assert await pool.fetchval(roll_up, 1) > 0
+    assert await pool.fetchval(complete) == 1
+    while await pool.fetchval(roll_up, 10) is not None:
+        pass
+    assert await pool.fetchval(complete) == len(ORGANIZATIONS)
+    assert await pool.fetch(WRONG_SUMS) == []
+
+
 async def test_one_at_a_time_sums(pool: asyncpg.Pool) -> None:
     await pool.fetchval(SETTLE, batch(random.Random(1)))
     async with pool.acquire() as connection, connection.transaction():

@@ -11,15 +11,3 @@ as $$
     cross join unnest(batch.event_keys[own.first : own.last], batch.entries[own.first : own.last]) as listed (key, entry)
     where batch.place is not null
 $$;
-
--- The same of every organization.
-create or replace function queued_usage_of_all() returns table (org_id varchar, key uuid, entry smallint)
-language sql stable
-set search_path = public, pg_temp
-as $$
-    select org.id, listed.key, coalesce(listed.entry, 0::smallint)
-    from usage_rollup_queue batch
-    cross join lateral unnest(batch.org_ids) with ordinality as org (id, no)
-    cross join lateral (select coalesce(batch.ends[org.no - 1], 0) + 1 as first, batch.ends[org.no] as last) as own
-    cross join unnest(batch.event_keys[own.first : own.last], batch.entries[own.first : own.last]) as listed (key, entry)
-$$;

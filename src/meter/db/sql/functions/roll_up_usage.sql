@@ -1,7 +1,8 @@
 -- Adds what waits in the queue to the sums of usage. Called by workers again and again; one at a time does the work.
 --
 -- The more rows at once, the less each costs: sums are changed once for all of them. So it waits while much comes in,
--- and not while there is time.
+-- and not while there is time. The first sums of an organization, which take as long as thousands of its entries, wait for
+-- such a time, too, unless it has very many.
 --
 -- p_oldest: leaves the queue alone while nothing in it is older than this. p_rows: ledger rows to take off it at about
 -- most, and does not wait while there are as many; nor, while less comes in than calm, for an organization that has as many
@@ -26,6 +27,9 @@ declare
     calm constant bigint := 10000;
     -- Adding up so many, which every summary of the organization has to do, takes a third of its time.
     many_of_one constant bigint := 5000;
+    -- Times p_enough: without sums every summary of the organization reads so many entries.
+    very_many constant bigint := 10;
+    is_calm boolean;
     oldest timestamptz;
     queued bigint;
     batches usage_rollup_queue[];
@@ -37,8 +41,9 @@ begin
     end if;
 
     select min(queued_at), sum(pg_column_size(event_keys)) / bytes_a_key into oldest, queued from usage_rollup_queue;
+    is_calm := coalesce(queued <= calm * extract(epoch from clock_timestamp() - oldest), true);
     if oldest <= clock_timestamp() - p_oldest or queued >= p_rows
-       or queued >= many_of_one and queued <= calm * extract(epoch from clock_timestamp() - oldest) and exists (
+       or queued >= many_of_one and is_calm and exists (
            select from usage_rollup_queue batch
            cross join unnest(batch.org_ids, batch.ends, 0 || batch.ends) as org (id, last, before)
            where org.id is not null
@@ -56,17 +61,23 @@ begin
         )
         select array_agg(usage_rollup_queue) into batches from taken;
         insert into rolled_up_organizations as known (org_id, entries)
-        select org.id, sum(batch.ends[org.no] - coalesce(batch.ends[org.no - 1], 0))
-        from unnest(batches) as batch
-        cross join lateral unnest(batch.org_ids) with ordinality as org (id, no)
-        where exists (select from organizations where id = org.id)
-        group by org.id
+        select id, rows
+        from (
+            select org.id, sum(batch.ends[org.no] - coalesce(batch.ends[org.no - 1], 0)) as rows
+            from unnest(batches) as batch
+            cross join lateral unnest(batch.org_ids) with ordinality as org (id, no)
+            group by org.id
+        ) as added
+        where exists (select from organizations where organizations.id = added.id)
         on conflict (org_id) do update set entries = known.entries + excluded.entries;
         perform add_to_rollup(batches, null);
     end if;
 
     -- One at a time: the first sum of an organization may take long.
-    select org_id into incomplete from rolled_up_organizations where not is_complete and entries >= p_enough limit 1;
+    select org_id into incomplete
+    from rolled_up_organizations
+    where not is_complete and entries >= p_enough * case when is_calm then 1 else very_many end
+    limit 1;
     if incomplete is not null then
         perform add_to_rollup(null, incomplete);
         update rolled_up_organizations set is_complete = true where org_id = incomplete;
