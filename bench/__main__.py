@@ -13,7 +13,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bench import report
 from bench.backlog import broker_channel
 from bench.figures import Figure
-from bench.lines import balances, draining, latency, memory, publishing, reading, reconciling, scale, workers
+from bench.lines import (
+    balances,
+    breadth,
+    draining,
+    latency,
+    long_ledger,
+    memory,
+    publishing,
+    reading,
+    reconciling,
+    workers,
+)
 from bench.machine import describe
 from bench.measuring import Bench
 from bench.size import FULL, QUICK
@@ -47,7 +58,8 @@ _LINES: tuple[_Lines, ...] = (
     latency,
     draining,
     memory,
-    scale,
+    long_ledger,
+    breadth,
     workers,
     publishing,
     reading,
@@ -102,8 +114,8 @@ async def _measure(size: Size, only: frozenset[str], console: Console) -> tuple[
         def step(what: str) -> None:
             progress.update(task, advance=1, description=what)
 
-        def complain(error: Exception) -> None:
-            console.print(f"{type(error).__name__}: {error}", style="red", highlight=False)
+        def complain(what: str, error: Exception) -> None:
+            console.print(f"{what}: {type(error).__name__}: {error}", style="red", highlight=False)
 
         async with running_stack() as stack, broker_channel(stack.amqp_url) as channel:
             machine = await describe(stack)
@@ -122,12 +134,13 @@ def _place(figure: Figure) -> tuple[str, int, str]:
 
 
 async def _figures(line: _Lines, bench: Bench) -> list[Figure]:
-    """Measure; what goes wrong with some lines does not lose the hours of others."""
+    """Measure; what goes wrong before or after the runs of some lines does not lose the hours of others."""
     try:
         return await line.measure(bench)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is told
-        bench.complain(error)
-        return [Figure(target, [], {}) for target in line.TARGETS if bench.wants(target)]
+        unmeasured = [target for target in line.TARGETS if bench.wants(target)]
+        bench.complain(", ".join(sorted({target.line for target in unmeasured})), error)
+        return [Figure(target, [], {}) for target in unmeasured]
 
 
 if __name__ == "__main__":

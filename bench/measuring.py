@@ -34,7 +34,7 @@ class Bench:
         size: how much.
         only: the lines that are wanted; all where empty. ``B3`` stands for ``B3a`` and ``B3b``.
         step: told what is measured next.
-        complain: told what went wrong with a line.
+        complain: told what was measured and what went wrong with it.
     """
 
     stack: Stack
@@ -42,7 +42,7 @@ class Bench:
     size: Size
     only: frozenset[str]
     step: Callable[[str], None]
-    complain: Callable[[Exception], None]
+    complain: Callable[[str, Exception], None]
     _usual_rates: list[float] = field(default_factory=list)
 
     def wants(self, *targets: Target) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -13,10 +12,12 @@ from bench.databases import SQL, execute
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from datetime import datetime
 
+#: The functions that note rows for the sums, and that add them up.
+QUEUEING, SUMMING = "queue_for_rollup", "roll_up_usage"
 #: Between two looks whether another transaction, that has to end first, has ended.
 _AGAIN_SECONDS = 0.1
-_ROLL_UP = "select roll_up_usage('0 seconds')"
 
 
 async def sum_afresh(dsn: str) -> None:
@@ -32,42 +33,49 @@ async def catch_up(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
         while await connection.fetchval(behind):
-            if await connection.fetchval(_ROLL_UP) is None:
+            if await connection.fetchval("select roll_up_usage('0 seconds')") is None:
                 await asyncio.sleep(_AGAIN_SECONDS)
     finally:
         await connection.close()
 
 
-async def queued(dsn: str) -> int:
-    """Count the ledger rows that the sums do not hold yet."""
+async def make_due(dsn: str) -> None:
+    """Let workers add up what comes into the queue after this as soon as they look, however little it is."""
+    await execute(dsn, (SQL / "rollup_due.sql").read_text())
+
+
+async def newest(dsn: str) -> datetime:
+    """Tell when the last row came into the queue."""
     connection = await asyncpg.connect(dsn)
     try:
-        rows: int = await connection.fetchval((SQL / "rollup_queued.sql").read_text())
+        moment: datetime = await connection.fetchval("select max(queued_at) from usage_rollup_queue")
+        return moment
+    finally:
+        await connection.close()
+
+
+async def queued(dsn: str, until: datetime) -> int:
+    """Tell about how many ledger rows came into the queue until a moment and are in no sum yet."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        rows: int = await connection.fetchval((SQL / "rollup_queued.sql").read_text(), until)
         return rows
     finally:
         await connection.close()
 
 
-async def step(dsn: str) -> tuple[int, float]:
-    """Add up what is in the queue, as much as a worker does at once.
-
-    Returns:
-        How many ledger rows that were, and the seconds it took.
-    """
+@asynccontextmanager
+async def switched_off(dsn: str, *functions: str) -> AsyncIterator[None]:
+    """Let functions do nothing while the context lasts."""
     connection = await asyncpg.connect(dsn)
     try:
-        began = time.perf_counter()
-        rows = await connection.fetchval(_ROLL_UP)
-        return rows or 0, time.perf_counter() - began
+        replaced = await connection.fetch((SQL / "rollup_off.sql").read_text(), functions)
+        try:
+            for function in replaced:
+                await connection.execute(function["idle"])
+            yield
+        finally:
+            for function in replaced:
+                await connection.execute(function["definition"])
     finally:
         await connection.close()
-
-
-@asynccontextmanager
-async def switched_off(dsn: str) -> AsyncIterator[None]:
-    """Let settlement note nothing for the sums while the context lasts."""
-    await execute(dsn, (SQL / "rollup_off.sql").read_text())
-    try:
-        yield
-    finally:
-        await execute(dsn, (SQL / "rollup_on.sql").read_text())

@@ -44,8 +44,9 @@ class Rounds:
 
     runs: Sequence[Run]
     ratios: Sequence[Ratio]
-    #: Every round's rate by run.
+    #: Every round's rate by run; of a run that failed in any round, none.
     rates: dict[str, list[float]] = field(default_factory=dict)
+    _failed: set[str] = field(default_factory=set)
 
     def needed(self, bench: Bench) -> list[Run]:
         """Leave out what no wanted line needs."""
@@ -65,20 +66,32 @@ class Rounds:
 
         Returns:
             The wanted lines; each ratio divides the rates of one round, so that what slows a whole round down
-            stands on both sides.
+            stands on both sides. A run that fails is not repeated, and lines that need it have no samples.
         """
         needed = self.needed(bench)
         for _ in range(bench.size.rounds):
             for run in needed:
                 bench.step(run.name)
-                self.rates.setdefault(run.name, []).append(await run.measure())
+                await self._measure(run, bench)
         return [self._figure(ratio) for ratio in self._wanted(bench)]
+
+    async def _measure(self, run: Run, bench: Bench) -> None:
+        try:
+            if not self._failed & {run.name, run.after}:
+                self.rates.setdefault(run.name, []).append(await run.measure())
+                return
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and the other lines go on
+            bench.complain(run.name, error)
+        self._failed.add(run.name)
+        self.rates.pop(run.name, None)
 
     def _wanted(self, bench: Bench) -> list[Ratio]:
         return [ratio for ratio in self.ratios if bench.wants(ratio.target)]
 
     def _figure(self, ratio: Ratio) -> Figure:
-        over, under = self.rates[ratio.over], self.rates[ratio.under]
+        over, under = self.rates.get(ratio.over), self.rates.get(ratio.under)
+        if over is None or under is None:
+            return Figure(ratio.target, [], {})
         samples = [a / b for a, b in zip(over, under, strict=True)]
         return Figure(ratio.target, samples, {ratio.over: over, ratio.under: under})
 
@@ -98,11 +111,19 @@ async def repeated(
         name: of the run, for the progress.
         measure: runs it once; returns a figure by line.
         rounds: how often.
+
+    Returns:
+        The wanted lines; without samples where a run failed.
     """
     measured = []
     for _ in range(rounds):
         bench.step(name)
-        measured.append(await measure())
+        try:
+            measured.append(await measure())
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and the other lines go on
+            bench.complain(name, error)
+            measured.clear()
+            break
     return [
         Figure(target, [figures[target.line] for figures in measured], {})
         for target in targets

@@ -1,0 +1,126 @@
+"""B6a and S3: whether a long ledger, or the sums of usage, make settlement slower."""
+
+from __future__ import annotations
+
+import time
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from bench import history, rollup
+from bench.figures import Target
+from bench.messages import batch_messages, encoded_events
+from bench.polling import polled
+from bench.rounds import Ratio, Rounds, Run
+from bench.workload import usages
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from bench.drain import Beside, Drain
+    from bench.figures import Figure
+    from bench.measuring import Bench
+
+_EMPTY, _LONG = "no rows present", "20 million rows present"
+_SUMMED, _UNSUMMED = "drain, as much summed as settled", "drain without sums"
+_RATIOS = (
+    Ratio(Target("B6a", _LONG, _EMPTY, 0.90), _LONG, _EMPTY),
+    Ratio(Target("S3", _SUMMED, _UNSUMMED, 0.95), _SUMMED, _UNSUMMED),
+)
+TARGETS = tuple(ratio.target for ratio in _RATIOS)
+
+_DATABASE = "bench_history"
+_PAST = timedelta(days=365)
+_LOADING_STEPS = history.STEPS + 3
+#: A worker takes so many rows off the queue "at about most", which leaves the last batch or two.
+_LEFT = 0.02
+_SUMMED_POLL_SECONDS = 0.05
+
+
+class _Runs:
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self._dsn = ""
+
+    async def load(self) -> None:
+        """Settle what the past is made of, and the past."""
+        bench = self.bench
+        bench.step("rows to repeat")
+        self._dsn = await bench.stack.databases.add(_DATABASE)
+        await self.long()
+        await history.multiply(self._dsn, rows=bench.size.present_rows, past=_PAST, step=bench.step)
+        bench.step("sums of the past")
+        await rollup.sum_afresh(self._dsn)
+        bench.step("warming up")
+        await self.long()
+
+    async def long(self) -> float:
+        await self.bench.stack.databases.checkpoint()
+        return (await self._drained(self.bench.size.batch_events)).rate
+
+    async def summed(self) -> float:
+        """Drain while the worker sums what was settled before: as it is while a backlog lasts for minutes."""
+        events = self.bench.size.backlog_events
+        await rollup.catch_up(self._dsn)
+        await self.bench.stack.databases.checkpoint()
+        await rollup.make_due(self._dsn)
+        async with rollup.switched_off(self._dsn, rollup.SUMMING):
+            await self._drained(events)
+        seconds = 0.0
+
+        @asynccontextmanager
+        async def summing(_workers: object) -> AsyncIterator[None]:
+            nonlocal seconds
+            began = time.perf_counter()
+            yield
+            if await rollup.queued(self._dsn, before) > most_left:
+                await polled(
+                    lambda: rollup.queued(self._dsn, before),
+                    lambda left: left <= most_left,
+                    _SUMMED_POLL_SECONDS,
+                )
+                seconds = time.perf_counter() - began
+
+        before, most_left = await rollup.newest(self._dsn), events * _LEFT
+        drained = await self._drained(events, beside=summing)
+        return events / max(drained.seconds, seconds)
+
+    async def unsummed(self) -> float:
+        """Drain the same twice, too, so that both find the log and the pages after a checkpoint alike."""
+        await self.bench.stack.databases.checkpoint()
+        async with rollup.switched_off(self._dsn, rollup.QUEUEING, rollup.SUMMING):
+            await self._drained(self.bench.size.backlog_events)
+            return (await self._drained(self.bench.size.backlog_events)).rate
+
+    async def _drained(self, events: int, *, beside: Beside | None = None) -> Drain:
+        drawn = usages(events)
+        messages = batch_messages(drawn, encoded_events(drawn))
+        drained = await self.bench.drained(self._dsn, messages, beside=beside)
+        drained.expect(charged=events)
+        return drained
+
+
+def steps(bench: Bench) -> int:
+    """How many steps will be reported."""
+    return _LOADING_STEPS + _rounds(_Runs(bench)).steps(bench)
+
+
+async def measure(bench: Bench) -> list[Figure]:
+    """Drain into a database that holds much; it is removed in the end."""
+    runs = _Runs(bench)
+    await runs.load()
+    figures = await _rounds(runs).measure(bench)
+    await bench.stack.databases.drop(_DATABASE)
+    return figures
+
+
+def _rounds(runs: _Runs) -> Rounds:
+    return Rounds(
+        (
+            Run(_EMPTY, runs.bench.usual),
+            Run(_LONG, runs.long),
+            Run(_SUMMED, runs.summed),
+            Run(_UNSUMMED, runs.unsummed),
+        ),
+        _RATIOS,
+    )
