@@ -117,7 +117,7 @@ async def _measure(size: Size, only: frozenset[str], console: Console) -> tuple[
         def complain(what: str, error: Exception) -> None:
             console.print(f"{what}: {type(error).__name__}: {error}", style="red", highlight=False)
 
-        async with running_stack() as stack, broker_channel(stack.amqp_url) as channel:
+        async with running_stack(in_haste=size.in_haste) as stack, broker_channel(stack.amqp_url) as channel:
             machine = await describe(stack)
             bench = Bench(stack, channel, size, only, step, complain)
             wanted = [line for line in _LINES if bench.wants(*line.TARGETS)]

@@ -51,7 +51,6 @@ async def multiply(dsn: str, *, rows: int, past: timedelta, step: Callable[[str]
         await _run(connection, "history_indexes_on")
         step("vacuum")
         await connection.execute("vacuum analyze")
-        await connection.execute("checkpoint")
     finally:
         await connection.close()
 

@@ -90,7 +90,7 @@ class Bench:
         Returns:
             Events a second.
         """
-        if not (self.size.shares_runs and self._usual_rates):
+        if not (self.size.in_haste and self._usual_rates):
             self._usual_rates.append(await self.charged(await self.stack.databases.fresh(), self.batches))
         return self._usual_rates[-1]
 

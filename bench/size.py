@@ -22,7 +22,8 @@ class Size:
         many_organizations: for drains over more organizations than usual.
         period_rows: of the one organization whose usage is added up and paged through.
         requests: a round, of each kind.
-        shares_runs: whether lines share one run of the usual drain, instead of each having its neighbour.
+        in_haste: whether lines share one run of the usual drain, instead of each having its neighbour, little
+            is warmed up, and no run waits until the disk has what the one before wrote.
     """
 
     rounds: int
@@ -37,7 +38,7 @@ class Size:
     many_organizations: int
     period_rows: int
     requests: int
-    shares_runs: bool
+    in_haste: bool
 
 
 #: Every run lasts some seconds on two cores.
@@ -54,7 +55,7 @@ FULL = Size(
     many_organizations=100_000,
     period_rows=10_000_000,
     requests=300,
-    shares_runs=False,
+    in_haste=False,
 )
 #: To see that everything runs; the figures are coarse.
 QUICK = Size(
@@ -66,9 +67,9 @@ QUICK = Size(
     steady_seconds=1,
     backlog_events=20_000,
     backlog_rounds=1,
-    present_rows=100_000,
+    present_rows=50_000,
     many_organizations=2_000,
-    period_rows=100_000,
-    requests=20,
-    shares_runs=True,
+    period_rows=50_000,
+    requests=10,
+    in_haste=True,
 )

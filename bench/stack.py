@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import tempfile
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -41,14 +43,18 @@ class Stack:
 
 
 @asynccontextmanager
-async def running_stack() -> AsyncIterator[Stack]:
-    """Start both servers and declare the topology; remove all at the end."""
+async def running_stack(*, in_haste: bool = False) -> AsyncIterator[Stack]:
+    """Start both servers and declare the topology; remove all at the end.
+
+    Args:
+        in_haste: as for :class:`Databases`.
+    """
     cache = load_settings().cache_dir
     async with running_postgres() as (folder, postgres):
         rabbitmq = RabbitServer(folder / "rabbitmq", await find_rabbitmq(cache, lambda _text, _part: None))
         try:
             await rabbitmq.start()
-            stack = Stack(folder, postgres, Databases(postgres), rabbitmq.url(OPERATOR))
+            stack = Stack(folder, postgres, Databases(postgres, in_haste=in_haste), rabbitmq.url(OPERATOR))
             async with broker_connection(stack.amqp_url, name="bench topology") as connection:
                 await declare_topology(connection)
             yield stack
@@ -61,10 +67,13 @@ async def running_postgres() -> AsyncIterator[tuple[Path, PostgresServer]]:
     """Start the database server alone; yields the folder of everything, and the server."""
     with _throwaway_folder() as folder:
         postgres = PostgresServer(folder / "postgres", await postgres_bin_dir(load_settings().cache_dir))
+        await postgres.start()
         try:
-            await postgres.start()
             yield folder, postgres
         finally:
+            # Nobody waits until it has written what nobody will read.
+            if postgres.child.pid is not None:
+                os.kill(postgres.child.pid, signal.SIGQUIT)
             await postgres.stop()
 
 

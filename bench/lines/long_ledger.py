@@ -49,10 +49,12 @@ class _Runs:
         self._dsn = await bench.stack.databases.add(_DATABASE)
         await self.long()
         await history.multiply(self._dsn, rows=bench.size.present_rows, past=_PAST, step=bench.step)
+        await bench.stack.databases.checkpoint()
         bench.step("sums of the past")
         await rollup.sum_afresh(self._dsn)
         bench.step("warming up")
-        await self.long()
+        if not bench.size.in_haste:
+            await self.long()
 
     async def long(self) -> float:
         await self.bench.stack.databases.checkpoint()
@@ -89,7 +91,8 @@ class _Runs:
         """Drain the same twice, too, so that both find the log and the pages after a checkpoint alike."""
         await self.bench.stack.databases.checkpoint()
         async with rollup.switched_off(self._dsn, rollup.QUEUEING, rollup.SUMMING):
-            await self._drained(self.bench.size.backlog_events)
+            if not self.bench.size.in_haste:
+                await self._drained(self.bench.size.backlog_events)
             return (await self._drained(self.bench.size.backlog_events)).rate
 
     async def _drained(self, events: int, *, beside: Beside | None = None) -> Drain:

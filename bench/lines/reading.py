@@ -46,9 +46,9 @@ TARGETS = (_S1, _S1_LONG, _S1_BUSY, _S2, _S2_BUSY)
 
 _DATABASE = "bench_reading"
 _LOADING_STEPS = history.STEPS + 2
-#: Answers that are compared with the ledger, which takes seconds each.
-_CHECKED_SUMMARIES = 6
-_CHECKED_PAGES = 10
+#: For a request of a round, how many are compared with the ledger, which takes seconds each.
+_CHECKED_SUMMARIES = 1 / 50
+_CHECKED_PAGES = 1 / 30
 
 
 def steps(bench: Bench) -> int:
@@ -111,6 +111,7 @@ class _Reading:
         self._loaded_at = datetime.now(UTC)
         rows = round(self._bench.size.period_rows * summaries.PAST / summaries.PERIOD)
         await history.multiply(self._dsn, rows=rows, past=summaries.PAST, step=self._bench.step)
+        await self._bench.stack.databases.checkpoint()
         self._bench.step("sums of the past")
         await rollup.sum_afresh(self._dsn)
         return self._dsn
@@ -145,13 +146,16 @@ class _Reading:
         await self._check_summaries(client, summaries.LONG_SERIES)
 
     async def _check_summaries(self, client: Client, shapes: Sequence[tuple[str, str | None]]) -> None:
-        asked = summaries.questions(_CHECKED_SUMMARIES, shapes, self._loaded_at, self._chance)
+        asked = summaries.questions(self._checked(_CHECKED_SUMMARIES), shapes, self._loaded_at, self._chance)
         await plain_sums.check(self._dsn, asked, client)
 
     async def check_pages(self, client: Client) -> None:
         """Compare pages with the ledger."""
-        wanted = pages.pages(_CHECKED_PAGES, self._loaded_at, self._chance)
+        wanted = pages.pages(self._checked(_CHECKED_PAGES), self._loaded_at, self._chance)
         await pages.check(self._dsn, wanted, client)
+
+    def _checked(self, part: float) -> int:
+        return max(1, round(self._bench.size.requests * part))
 
 
 async def _p99_ms(client: Client, questions: list[Callable[[Client], Awaitable[object]]]) -> float:

@@ -38,6 +38,7 @@ async def measure(bench: Bench) -> list[Figure]:
     dsn = await databases.add(_DATABASE)
     await bench.charged(dsn, bench.batches)
     await history.multiply(dsn, rows=bench.size.period_rows, past=_PAST, step=bench.step)
+    await databases.checkpoint()
     bench.step("balances of the past")
     await execute(dsn, (SQL / "books_of_the_past.sql").read_text())
     reconciled: list[float] = []
