@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncpg
+from yarl import URL
 
 from bench.workload import ORGANIZATIONS, USERS_EACH
 from meter.db.migrate import migrate
@@ -79,6 +80,11 @@ class Databases:
             name = f"{name}_{self._added}"
         await self._administer(f"create database {name} template {seed.name}")
         await self.checkpoint()
+        return self._server.dsn(name)
+
+    async def copy(self, dsn: str, name: str) -> str:
+        """Make a database like another one that nobody is connected to; returns its address."""
+        await self._administer(f"create database {name} template {URL(dsn).name}")
         return self._server.dsn(name)
 
     async def drop(self, name: str = _RUN) -> None:

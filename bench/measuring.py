@@ -43,7 +43,8 @@ class Bench:
     only: frozenset[str]
     step: Callable[[str], None]
     complain: Callable[[str, Exception], None]
-    _usual_rates: list[float] = field(default_factory=list)
+    #: Of each usual drain the rate, and the address of the database that it left.
+    _usual_drains: list[tuple[float, str]] = field(default_factory=list)
 
     def wants(self, *targets: Target) -> bool:
         """Whether any of these lines is asked for."""
@@ -90,9 +91,23 @@ class Bench:
         Returns:
             Events a second.
         """
-        if not (self.size.in_haste and self._usual_rates):
-            self._usual_rates.append(await self.charged(await self.stack.databases.fresh(), self.batches))
-        return self._usual_rates[-1]
+        if not (self.size.in_haste and self._usual_drains):
+            dsn = await self.stack.databases.fresh()
+            self._usual_drains.append((await self.charged(dsn, self.batches), dsn))
+        return self._usual_drains[-1][0]
+
+    async def add_settled(self, name: str) -> str:
+        """Make a database in which the usual backlog was settled; in haste a copy of one that was measured.
+
+        Returns:
+            Its address.
+        """
+        if self.size.in_haste:
+            await self.usual()
+            return await self.stack.databases.copy(self._usual_drains[-1][1], name)
+        dsn = await self.stack.databases.add(name)
+        await self.charged(dsn, self.batches)
+        return dsn
 
     async def peer(self, name: str, messages: Sequence[Message], dsn: str = "") -> float:
         """Fill the queue, then let a peer empty it.

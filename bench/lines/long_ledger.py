@@ -46,8 +46,7 @@ class _Runs:
         """Settle what the past is made of, and the past."""
         bench = self.bench
         bench.step("rows to repeat")
-        self._dsn = await bench.stack.databases.add(_DATABASE)
-        await self.long()
+        self._dsn = await bench.add_settled(_DATABASE)
         await history.multiply(self._dsn, rows=bench.size.present_rows, past=_PAST, step=bench.step)
         await bench.stack.databases.checkpoint()
         bench.step("sums of the past")

@@ -35,8 +35,7 @@ async def measure(bench: Bench) -> list[Figure]:
     """Load rows, and let the command add them up; it must find nothing, or the line has no figure."""
     databases = bench.stack.databases
     bench.step("rows to repeat")
-    dsn = await databases.add(_DATABASE)
-    await bench.charged(dsn, bench.batches)
+    dsn = await bench.add_settled(_DATABASE)
     await history.multiply(dsn, rows=bench.size.period_rows, past=_PAST, step=bench.step)
     await databases.checkpoint()
     bench.step("balances of the past")
