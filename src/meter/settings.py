@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     batch_max_events: int = Field(default=6_000, ge=1, le=10_000)
     #: How long an event waits for company while others are being settled, in milliseconds.
     batch_max_wait_ms: int = Field(default=20, ge=0, le=10_000)
-    #: Transactions in flight at once.
+    #: Transactions in flight at once; of all workers together best as many as the database has cores.
     settle_connections: int = Field(default=2, ge=1, le=16)
     #: How many events and bytes the worker holds unacknowledged, about: the batches that are being settled,
     #: the one that is formed, and as much on its way.
