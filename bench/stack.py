@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -50,30 +51,23 @@ async def running_stack(*, in_haste: bool = False) -> AsyncIterator[Stack]:
         in_haste: as for :class:`Databases`.
     """
     cache = load_settings().cache_dir
-    async with running_postgres() as (folder, postgres):
+    with _throwaway_folder() as folder:
+        postgres = PostgresServer(folder / "postgres", await postgres_bin_dir(cache))
         rabbitmq = RabbitServer(folder / "rabbitmq", await find_rabbitmq(cache, lambda _text, _part: None))
         try:
-            await rabbitmq.start()
+            async with asyncio.TaskGroup() as starting:
+                starting.create_task(postgres.start())
+                starting.create_task(rabbitmq.start())
             stack = Stack(folder, postgres, Databases(postgres, in_haste=in_haste), rabbitmq.url(OPERATOR))
             async with broker_connection(stack.amqp_url, name="bench topology") as connection:
                 await declare_topology(connection)
             yield stack
+            # Nobody waits until they have written what nobody will read.
+            for child, how in ((postgres.child, signal.SIGQUIT), (rabbitmq.child, signal.SIGKILL)):
+                if child.pid is not None:
+                    os.kill(child.pid, how)
         finally:
             await rabbitmq.stop()
-
-
-@asynccontextmanager
-async def running_postgres() -> AsyncIterator[tuple[Path, PostgresServer]]:
-    """Start the database server alone; yields the folder of everything, and the server."""
-    with _throwaway_folder() as folder:
-        postgres = PostgresServer(folder / "postgres", await postgres_bin_dir(load_settings().cache_dir))
-        await postgres.start()
-        try:
-            yield folder, postgres
-        finally:
-            # Nobody waits until it has written what nobody will read.
-            if postgres.child.pid is not None:
-                os.kill(postgres.child.pid, signal.SIGQUIT)
             await postgres.stop()
 
 
