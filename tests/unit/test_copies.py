@@ -71,6 +71,16 @@ class Ledger:
         return SettledEvent(Outcome.CHARGED, None, event.credits or 0 if isinstance(event, Usage) else 0)
 
 
+async def on_their_way(
+    settlement: CoalescedSettlement, *batches: Sequence[Event]
+) -> list[asyncio.Task[list[SettledEvent]]]:
+    """Begin to settle batches; all wait for the ledger to open, or for one that does."""
+    settling = [asyncio.create_task(settlement.settle(batch)) for batch in batches]
+    for _ in range(2):
+        await asyncio.sleep(0)
+    return settling
+
+
 def outcomes(settled: Sequence[SettledEvent]) -> list[str]:
     return [each.outcome.value for each in settled]
 
@@ -86,10 +96,7 @@ async def test_a_copy_of_what_is_on_its_way_is_answered_after_that_and_not_befor
     ledger = Ledger()
     ledger.open.clear()
     settlement = CoalescedSettlement(ledger)
-    first = asyncio.create_task(settlement.settle([usage(0)]))
-    second = asyncio.create_task(settlement.settle([usage(0), usage(1)]))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    first, second = await on_their_way(settlement, [usage(0)], [usage(0), usage(1)])
     assert not first.done()
     assert not second.done()
     ledger.open.set()
@@ -122,9 +129,7 @@ async def test_a_copy_of_what_was_refused_in_another_batch_is_settled_by_itself(
     ledger = Ledger()
     settlement = CoalescedSettlement(ledger)
     ledger.open.clear()
-    both = [asyncio.create_task(settlement.settle([usage(0, credits=0)])) for _ in range(2)]
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    both = await on_their_way(settlement, [usage(0, credits=0)], [usage(0, credits=0)])
     ledger.open.set()
     assert [outcomes(await settled) for settled in both] == [["refused"], ["refused"]]
     assert ledger.batches == [[usage(0, credits=0)]] * 2
@@ -141,10 +146,7 @@ async def test_a_copy_is_settled_by_itself_where_its_original_was_not(how: str) 
     ledger = Ledger(*[DatabaseUnavailable("gone")] if how == "failed" else [])
     ledger.open.clear()
     settlement = CoalescedSettlement(ledger)
-    first = asyncio.create_task(settlement.settle([usage(0)]))
-    second = asyncio.create_task(settlement.settle([usage(0)]))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    first, second = await on_their_way(settlement, [usage(0)], [usage(0)])
     if how == "cancelled":
         first.cancel()
     ledger.open.set()
@@ -157,10 +159,7 @@ async def test_who_gives_up_a_copy_does_not_take_the_original_along() -> None:
     ledger = Ledger()
     ledger.open.clear()
     settlement = CoalescedSettlement(ledger)
-    first = asyncio.create_task(settlement.settle([usage(0)]))
-    second = asyncio.create_task(settlement.settle([usage(0)]))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    first, second = await on_their_way(settlement, [usage(0)], [usage(0)])
     second.cancel()
     ledger.open.set()
     assert outcomes(await first) == ["charged"]

@@ -62,6 +62,7 @@ def test_a_port_is_free_for_others_once_nobody_refers_to_its_book(tmp_path: Path
     del book
     with socket.socket() as other:
         other.bind((LOOPBACK, port))
+        assert other.getsockname() == (LOOPBACK, port)
 
 
 def test_a_damaged_book_is_begun_anew(tmp_path: Path) -> None:
