@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from bench.peers.process import DATABASE_URL
-from bench.workers import meter_environment, ready
-from meter.local.child import Child, Command
+from bench.workers import ready
 from meter.local.issuer import ISSUER, DevelopmentIssuer
 from meter.local.machine import LOOPBACK, PortBook
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
+    from bench.programs import Program
     from bench.stack import Stack
 
 _AUDIENCE = "meter"
@@ -101,19 +100,19 @@ async def served_api(
     issuer.prepare()
     port_book = PortBook(stack.folder / "api-ports.json")
     ports = port_book.assign(["api", "metrics"])
-    environment = meter_environment(
-        METER_DATABASE_URL=dsn,
-        METER_API_PORT=str(ports["api"]),
-        METER_API_METRICS_PORT=str(ports["metrics"]),
-        METER_TOKEN_ISSUER=ISSUER,
-        METER_TOKEN_AUDIENCE=_AUDIENCE,
-        METER_TOKEN_JWKS_FILE=str(issuer.key_set),
+    settings = {
+        "METER_DATABASE_URL": dsn,
+        "METER_API_PORT": str(ports["api"]),
+        "METER_API_METRICS_PORT": str(ports["metrics"]),
+        "METER_TOKEN_ISSUER": ISSUER,
+        "METER_TOKEN_AUDIENCE": _AUDIENCE,
+        "METER_TOKEN_JWKS_FILE": str(issuer.key_set),
         # Counted as ever, and never enough.
-        METER_READS_PER_MINUTE="100000000",
+        "METER_READS_PER_MINUTE": "100000000",
         # As it is by itself: what is wrong has its line.
-        METER_LOG_LEVEL="info",
-    )
-    async with _child(stack, "api", ("meter", "api"), environment, ports["api"]):
+        "METER_LOG_LEVEL": "info",
+    }
+    async with _answering(stack.programs.program("api", ("meter", "api"), settings), ports["api"]):
         token = issuer.issue(user_id, roles=list(roles))
         yield Served(LOOPBACK, ports["api"], _BASE_PATH, {"Authorization": f"Bearer {token}"})
 
@@ -123,20 +122,16 @@ async def served_bare(stack: Stack, dsn: str) -> AsyncIterator[Served]:
     """Run the bare route on a database until the context ends."""
     port_book = PortBook(stack.folder / "api-ports.json")
     port = port_book.assign(["bare"])["bare"]
-    environment = meter_environment() | {DATABASE_URL: dsn}
-    async with _child(stack, "bare", ("bench.peers.bare_route", str(port)), environment, port):
+    program = stack.programs.program("bare", ("bench.peers.bare_route", str(port)), {DATABASE_URL: dsn})
+    async with _answering(program, port):
         yield Served(LOOPBACK, port, "", {})
 
 
 @asynccontextmanager
-async def _child(
-    stack: Stack, name: str, module: tuple[str, str], environment: dict[str, str], port: int
-) -> AsyncIterator[None]:
-    arguments = [sys.executable, "-m", *module]
-    child = Child(Command(name=name, folder=stack.folder, arguments=arguments, environment=environment))
-    await child.start()
+async def _answering(program: Program, port: int) -> AsyncIterator[None]:
+    await program.start()
     try:
         await ready(f"http://{LOOPBACK}:{port}")
         yield
     finally:
-        await child.stop()
+        await program.stop()

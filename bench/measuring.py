@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from bench.backlog import fill
 from bench.drain import drain
 from bench.messages import batch_messages, encoded_events, single_messages
-from bench.peers.process import run_peer
 from bench.workload import usages
 
 if TYPE_CHECKING:
@@ -116,5 +115,5 @@ class Bench:
             Messages a second.
         """
         await fill(self.channel, messages)
-        measured = await run_peer(name, len(messages), amqp_url=self.stack.amqp_url, dsn=dsn)
+        measured = await self.stack.programs.measured(f"bench.peers.{name}", str(len(messages)), dsn=dsn)
         return len(messages) / measured["seconds"]

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench import forks
 from bench.databases import Databases
+from bench.programs import Programs
 from meter.amqp import broker_connection
 from meter.consumers.topology import declare_topology
 from meter.local.postgres import PostgresServer
@@ -34,12 +36,14 @@ class Stack:
         folder: for logs; gone at the end.
         postgres: the database server.
         databases: its databases.
+        programs: of meter, and peers.
         amqp_url: the broker, as its operator.
     """
 
     folder: Path
     postgres: PostgresServer
     databases: Databases
+    programs: Programs
     amqp_url: str = field(repr=False)
 
 
@@ -48,8 +52,10 @@ async def running_stack(*, in_haste: bool = False) -> AsyncIterator[Stack]:
     """Start both servers and declare the topology; remove all at the end.
 
     Args:
-        in_haste: as for :class:`Databases`.
+        in_haste: as for :class:`Databases` and :class:`Programs`.
     """
+    if in_haste:
+        forks.prepare()
     cache = load_settings().cache_dir
     with _throwaway_folder() as folder:
         postgres = PostgresServer(folder / "postgres", await postgres_bin_dir(cache))
@@ -58,7 +64,11 @@ async def running_stack(*, in_haste: bool = False) -> AsyncIterator[Stack]:
             async with asyncio.TaskGroup() as starting:
                 starting.create_task(postgres.start())
                 starting.create_task(rabbitmq.start())
-            stack = Stack(folder, postgres, Databases(postgres, in_haste=in_haste), rabbitmq.url(OPERATOR))
+            databases = Databases(postgres, in_haste=in_haste)
+            amqp_url = rabbitmq.url(OPERATOR)
+            stack = Stack(
+                folder, postgres, databases, Programs(folder, amqp_url, in_haste=in_haste), amqp_url
+            )
             async with broker_connection(stack.amqp_url, name="bench topology") as connection:
                 await declare_topology(connection)
             yield stack

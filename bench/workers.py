@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench.polling import polled
-from meter.local.child import Child, Command
 from meter.local.machine import LOOPBACK, PortBook
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from bench.programs import Program
     from bench.stack import Stack
 
-_ROOT = Path(__file__).resolve().parents[1]
-_METER_WORKER = ("-m", "meter", "worker")
+_METER_WORKER = ("meter", "worker")
 #: How often a starting process is asked whether it is ready.
 _READY_POLL_SECONDS = 0.05
 _READY_DEADLINE_SECONDS = 60.0
@@ -44,7 +40,7 @@ class Worker:
 
 @asynccontextmanager
 async def running_workers(
-    stack: Stack, dsn: str, count: int = 1, arguments: Sequence[str] = _METER_WORKER
+    stack: Stack, dsn: str, count: int = 1, module: Sequence[str] = _METER_WORKER
 ) -> AsyncIterator[list[Worker]]:
     """Run workers, at the same time, with the settings they have by themselves.
 
@@ -52,7 +48,7 @@ async def running_workers(
         stack: the servers.
         dsn: the database to settle into.
         count: how many.
-        arguments: of Python.
+        module: what is run, and its arguments.
 
     Raises:
         TimeoutError: as raised inside, with what the workers said.
@@ -60,18 +56,18 @@ async def running_workers(
     names = [f"worker-{number}" for number in range(1, count + 1)]
     port_book = PortBook(stack.folder / "worker-ports.json")
     ports = port_book.assign(names)
-    children = [_child(stack, dsn, name, ports[name], arguments) for name in names]
+    programs = [_program(stack, dsn, name, ports[name], module) for name in names]
     try:
-        await asyncio.gather(*(child.start() for child in children))
+        await asyncio.gather(*(program.start() for program in programs))
         yield [
-            Worker(child.pid or 0, f"http://{LOOPBACK}:{ports[name]}")
-            for child, name in zip(children, names, strict=True)
+            Worker(program.pid or 0, f"http://{LOOPBACK}:{ports[name]}")
+            for program, name in zip(programs, names, strict=True)
         ]
     except TimeoutError as error:
-        said = "; ".join(filter(None, (child.complaint() for child in children)))
+        said = "; ".join(filter(None, (program.complaint() for program in programs)))
         raise TimeoutError(f"the worker did not do it in time; it said: {said}") from error
     finally:
-        await asyncio.gather(*(child.stop() for child in children))
+        await asyncio.gather(*(program.stop() for program in programs))
 
 
 async def ready(url: str) -> None:
@@ -103,22 +99,10 @@ async def outcomes_of(client: httpx.AsyncClient, worker: Worker) -> dict[str, in
     }
 
 
-def meter_environment(**settings: str) -> dict[str, str]:
-    """Return the environment of a process of meter: ours, without settings of whoever measures."""
-    inherited = {name: text for name, text in os.environ.items() if not name.startswith("METER_")}
-    path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
-    return inherited | {"PYTHONPATH": path, "METER_LOG_LEVEL": "warning"} | settings
-
-
-def _child(stack: Stack, dsn: str, name: str, port: int, arguments: Sequence[str]) -> Child:
-    environment = meter_environment(
-        METER_DATABASE_URL=dsn, METER_AMQP_URL=stack.amqp_url, METER_WORKER_PORT=str(port)
-    )
-    return Child(
-        Command(
-            name=name,
-            folder=stack.folder,
-            arguments=[sys.executable, *arguments],
-            environment=environment,
-        )
-    )
+def _program(stack: Stack, dsn: str, name: str, port: int, module: Sequence[str]) -> Program:
+    settings = {
+        "METER_DATABASE_URL": dsn,
+        "METER_AMQP_URL": stack.amqp_url,
+        "METER_WORKER_PORT": str(port),
+    }
+    return stack.programs.program(name, module, settings)

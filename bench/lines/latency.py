@@ -10,7 +10,6 @@ import httpx
 
 from bench.drain import settled
 from bench.figures import Figure, Target
-from bench.peers.process import run_peer
 from bench.peers.steady import EVENTS_A_SECOND
 from bench.workers import ready, running_workers
 from meter.consumers.topology import USAGE_QUEUE
@@ -57,10 +56,10 @@ async def _once(bench: Bench) -> tuple[float, ...]:
     file = bench.stack.folder / "committed"
     await bench.channel.queue_purge(USAGE_QUEUE)
     dsn = await bench.stack.databases.fresh()
-    arguments = ("-m", "bench.timed_worker", str(file))
-    async with running_workers(bench.stack, dsn, arguments=arguments) as workers:
+    module = ("bench.timed_worker", str(file))
+    async with running_workers(bench.stack, dsn, module=module) as workers:
         await ready(workers[0].url)
-        await run_peer("steady", events, amqp_url=bench.stack.amqp_url)
+        await bench.stack.programs.measured("bench.peers.steady", str(events))
         async with httpx.AsyncClient() as client:
             await settled(client, workers, events)
     to_settlement, to_commit = _lags_ms(file, events)

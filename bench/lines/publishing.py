@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.figures import Figure, Target
-from bench.peers.process import run_program
 from meter.consumers.topology import USAGE_QUEUE
 
 if TYPE_CHECKING:
@@ -41,6 +40,6 @@ async def measure(bench: Bench) -> list[Figure]:
 async def _once(bench: Bench, *spool: str) -> tuple[float, ...]:
     """Record with or without a spool; returns the two figures."""
     count = str(bench.size.recorded_events)
-    measured = await run_program("bench.peers.recording", count, *spool, amqp_url=bench.stack.amqp_url)
+    measured = await bench.stack.programs.measured("bench.peers.recording", count, *spool)
     await bench.channel.queue_purge(USAGE_QUEUE)
     return measured["call_us"], measured["rate"]

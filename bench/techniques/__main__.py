@@ -58,7 +58,7 @@ async def _measure(events: int, rounds: int, console: Console) -> tuple[_Rows, _
 
         async with running_stack() as stack:
             written = await writing.measure(await stack.databases.fresh(), events, rounds, step)
-            received = await receiving.measure(stack.amqp_url, events, rounds, step)
+            received = await receiving.measure(stack, events, rounds, step)
     return writing.rows(written), receiving.rows(received)
 
 

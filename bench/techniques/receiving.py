@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from bench.backlog import broker_channel, fill
 from bench.messages import encoded_events, single_messages
-from bench.peers.process import run_program
 from bench.techniques.receive import LOOPS, WAYS
 from bench.workload import usages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from bench.stack import Stack
 
 Costs = dict[tuple[str, str], list[dict[str, float]]]
 HEAD = ("library", "loop", "CPU", "spread", "clock")
@@ -20,11 +21,11 @@ HEAD = ("library", "loop", "CPU", "spread", "clock")
 RUNS = len(WAYS) * len(LOOPS)
 
 
-async def measure(amqp_url: str, messages: int, rounds: int, step: Callable[[], None]) -> Costs:
+async def measure(stack: Stack, messages: int, rounds: int, step: Callable[[], None]) -> Costs:
     """Empty a full queue in every way, in every round.
 
     Args:
-        amqp_url: the broker.
+        stack: the servers.
         messages: how many, of one event each.
         rounds: how often.
         step: told after every run.
@@ -32,14 +33,12 @@ async def measure(amqp_url: str, messages: int, rounds: int, step: Callable[[], 
     drawn = usages(messages)
     backlog = single_messages(drawn, encoded_events(drawn))
     costs: Costs = {}
-    async with broker_channel(amqp_url) as channel:
+    async with broker_channel(stack.amqp_url) as channel:
         for _ in range(rounds):
             for way in WAYS:
                 for loop in LOOPS:
                     await fill(channel, backlog)
-                    cost = await run_program(
-                        "bench.techniques.receive", way, loop, str(messages), amqp_url=amqp_url
-                    )
+                    cost = await stack.programs.measured("bench.techniques.receive", way, loop, str(messages))
                     costs.setdefault((way, loop), []).append(cost)
                     step()
     return costs
