@@ -22,8 +22,8 @@ class Size:
         many_organizations: for drains over more organizations than usual.
         period_rows: of the one organization whose usage is added up and paged through.
         requests: a round, of each kind.
-        in_haste: whether lines share one run of the usual drain, instead of each having its neighbour,
-            little is warmed up, no run waits until the disk has what the one before wrote, and
+        in_haste: whether lines share one run of the usual drain, instead of each having its neighbour, and
+            one server, little is warmed up, no run waits until the disk has what the one before wrote, and
             processes are forks of one that has imported meter.
     """
 

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bench.api import served_api, served_bare
-from bench.figures import Figure, Target
+from bench.figures import Target
 from bench.http_load import Load
 from bench.rounds import Ratio, Rounds, Run
 from bench.workload import ORGANIZATIONS, organization_id, user_id
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from bench.api import Served
+    from bench.figures import Figure
     from bench.measuring import Bench
+    from bench.stack import Stack
     from bench.workers import Worker
+
+    _Serve = Callable[[Stack, str], AbstractAsyncContextManager[Served]]
 
 _BARE = "bare Starlette route, one query"
 _RATE = 500
@@ -29,68 +34,95 @@ _S4B = Target("S4b", f"balance lookup, p99 at {_RATE} requests/s beside a drain"
 TARGETS = (_S4A, _S4B)
 #: Of the requests a round that the size says; one takes half a millisecond.
 _LOOKUPS_EACH = 50
+#: How each is started.
+_SERVE: Mapping[str, _Serve] = {_S4A.title: partial(served_api, user_id=user_id(1)), _BARE: served_bare}
 
 
-def _rounds(bench: Bench) -> tuple[Rounds, Rounds]:
-    runs = ((_S4A.title, partial(_api, bench)), (_BARE, partial(_bare, bench)))
-    fast = [Run(name, partial(_requests_a_second, bench, serve)) for name, serve in runs]
-    slow = [Run(name, partial(_p99_seconds, bench, serve)) for name, serve in runs]
+def steps(bench: Bench) -> int:
+    """How many steps will be reported."""
+    return sum(rounds.steps(bench) for rounds in _rounds(bench, _Servers(bench)))
+
+
+async def measure(bench: Bench) -> list[Figure]:
+    """Ask as fast as possible, then at a steady rate while a worker drains at full speed."""
+    servers = _Servers(bench)
+    async with servers.lasting:
+        return [figure for rounds in _rounds(bench, servers) for figure in await rounds.measure(bench)]
+
+
+def _rounds(bench: Bench, servers: _Servers) -> tuple[Rounds, Rounds]:
+    fast = [Run(name, partial(_requests_a_second, bench, servers, name)) for name in _SERVE]
+    slow = [Run(name, partial(_p99_seconds, bench, servers, name)) for name in _SERVE]
     return (
         Rounds(fast, [Ratio(_S4A, _S4A.title, _BARE)]),
         Rounds(slow, [Ratio(_S4B, _S4A.title, _BARE)]),
     )
 
 
-def steps(bench: Bench) -> int:
-    """How many steps will be reported."""
-    return sum(rounds.steps(bench) for rounds in _rounds(bench))
-
-
-async def measure(bench: Bench) -> list[Figure]:
-    """Ask as fast as possible, then at a steady rate while a worker drains at full speed."""
-    return [figure for rounds in _rounds(bench) for figure in await rounds.measure(bench)]
-
-
-async def _requests_a_second(
-    bench: Bench, serve: Callable[[str], AbstractAsyncContextManager[Load]]
-) -> float:
+async def _requests_a_second(bench: Bench, servers: _Servers, name: str) -> float:
     requests = bench.size.requests * _LOOKUPS_EACH
-    async with serve(await bench.stack.databases.fresh()) as load:
-        await load.most(requests // 10)
-        return await load.most(requests)
+    async with servers.asked(name) as server:
+        await server.load.most(requests // 10)
+        return await server.load.most(requests)
 
 
-async def _p99_seconds(bench: Bench, serve: Callable[[str], AbstractAsyncContextManager[Load]]) -> float:
-    dsn = await bench.stack.databases.fresh()
+async def _p99_seconds(bench: Bench, servers: _Servers, name: str) -> float:
     took: list[float] = []
 
-    @asynccontextmanager
-    async def asked(_workers: Sequence[Worker]) -> AsyncIterator[None]:
-        drained = asyncio.Event()
-        asking = asyncio.create_task(load.steady(_RATE, drained))
-        try:
-            yield
-        finally:
-            drained.set()
-            took.extend(await asking)
+    async with servers.asked(name) as server:
 
-    async with serve(dsn) as load:
-        await load.most(_RATE)
-        drained = await bench.drained(dsn, bench.batches, beside=asked)
+        @asynccontextmanager
+        async def beside(_workers: Sequence[Worker]) -> AsyncIterator[None]:
+            drained = asyncio.Event()
+            asking = asyncio.create_task(server.load.steady(_RATE, drained))
+            try:
+                yield
+            finally:
+                drained.set()
+                took.extend(await asking)
+
+        await server.load.most(_RATE)
+        drained = await bench.drained(server.dsn, bench.batches, beside=beside)
     drained.expect(charged=drained.events)
     return statistics.quantiles(took, n=100)[98]
 
 
-@asynccontextmanager
-async def _api(bench: Bench, dsn: str) -> AsyncIterator[Load]:
-    async with served_api(bench.stack, dsn, user_id(1)) as served:
-        yield _load(served)
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """A running server and its database."""
+
+    load: Load
+    dsn: str
 
 
-@asynccontextmanager
-async def _bare(bench: Bench, dsn: str) -> AsyncIterator[Load]:
-    async with served_bare(bench.stack, dsn) as served:
-        yield _load(served)
+class _Servers:
+    """Servers on databases of their own.
+
+    Attributes:
+        lasting: what runs until all is measured, in haste.
+    """
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._running: dict[str, _Server] = {}
+        self.lasting = AsyncExitStack()
+
+    @asynccontextmanager
+    async def asked(self, name: str) -> AsyncIterator[_Server]:
+        """Run a server for a run, or in haste for this one and those that ask it afterwards."""
+        if not self._bench.size.in_haste:
+            async with self._started(name) as server:
+                yield server
+            return
+        if name not in self._running:
+            self._running[name] = await self.lasting.enter_async_context(self._started(name))
+        yield self._running[name]
+
+    @asynccontextmanager
+    async def _started(self, name: str) -> AsyncIterator[_Server]:
+        dsn = await self._bench.stack.databases.fresh()
+        async with _SERVE[name](self._bench.stack, dsn) as served:
+            yield _Server(_load(served), dsn)
 
 
 def _load(served: Served) -> Load:
