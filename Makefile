@@ -78,7 +78,7 @@ bench: install ## measure every line of the performance table; takes minutes and
 	@$(BIN)/python -m bench $(ARGS)
 
 .PHONY: bench-quick
-bench-quick: install ## the same with less of everything, in about a minute
+bench-quick: install ## the same with less of everything, in under a minute
 	@$(BIN)/python -m bench --quick $(ARGS)
 
 .PHONY: bench-techniques

@@ -69,7 +69,7 @@ _LINES: tuple[_Lines, ...] = (
 
 
 @click.command(name="bench")
-@click.option("--quick", is_flag=True, help="Less of everything, in about a minute; the figures are coarse.")
+@click.option("--quick", is_flag=True, help="Less of everything, in under a minute; the figures are coarse.")
 @click.option("--only", default="", metavar="B1,B2,…", help="Only these lines; B3 stands for B3a and B3b.")
 @click.option(
     "--json-file", type=click.Path(dir_okay=False, path_type=Path), default=_RESULTS, show_default=True

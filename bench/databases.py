@@ -1,4 +1,4 @@
-"""Seeded databases to copy from, made when the first run asks for one."""
+"""Seeded databases to copy from, each made when it is asked for."""
 
 from __future__ import annotations
 
@@ -71,9 +71,7 @@ class Databases:
         Returns:
             Its address, as superuser.
         """
-        if seed.name not in self._seeded:
-            await self._seed(seed)
-            self._seeded.add(seed.name)
+        await self.prepare(seed)
         await self.drop(name)
         if self._in_haste:
             self._added += 1
@@ -81,6 +79,12 @@ class Databases:
         await self._administer(f"create database {name} template {seed.name}")
         await self.checkpoint()
         return self._server.dsn(name)
+
+    async def prepare(self, seed: Seed = USUAL) -> None:
+        """Make a database to copy from, unless it is there."""
+        if seed.name not in self._seeded:
+            await self._seed(seed)
+            self._seeded.add(seed.name)
 
     async def copy(self, dsn: str, name: str) -> str:
         """Make a database like another one that nobody is connected to; returns its address."""

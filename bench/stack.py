@@ -61,10 +61,12 @@ async def running_stack(*, in_haste: bool = False) -> AsyncIterator[Stack]:
         postgres = PostgresServer(folder / "postgres", await postgres_bin_dir(cache))
         rabbitmq = RabbitServer(folder / "rabbitmq", await find_rabbitmq(cache, lambda _text, _part: None))
         try:
-            async with asyncio.TaskGroup() as starting:
-                starting.create_task(postgres.start())
-                starting.create_task(rabbitmq.start())
             databases = Databases(postgres, in_haste=in_haste)
+            async with asyncio.TaskGroup() as starting:
+                starting.create_task(rabbitmq.start())
+                await postgres.start()
+                # The broker takes longer.
+                await databases.prepare()
             amqp_url = rabbitmq.url(OPERATOR)
             stack = Stack(
                 folder, postgres, databases, Programs(folder, amqp_url, in_haste=in_haste), amqp_url
