@@ -32,6 +32,7 @@ SUITES = [
     [
         "tests/integration/test_settlement.py",
         "tests/integration/test_settlement_meanwhile.py",
+        "tests/integration/test_known_usage.py",
         "tests/integration/test_resets.py",
         "tests/integration/test_voids.py",
         "tests/integration/test_voids_meanwhile.py",

@@ -34,8 +34,20 @@ IDENTITY = [
     in_function(
         "duplicates ask credits of their account once more",
         "settle_usage_columns",
-        "from usage_totals(cardinality(account_users), usage.accounts, usage.credits, fresh) as asked;",
-        "from usage_totals(cardinality(account_users), usage.accounts, usage.credits, null) as asked;",
+        "\n    from usage_totals(cardinality(account_users), usage.accounts, usage.credits, fresh) as asked;",
+        "\n    from usage_totals(cardinality(account_users), usage.accounts, usage.credits, null) as asked;",
+    ),
+    in_function(
+        "what is found to be no new event after all asks credits of its account",
+        "settle_usage_columns",
+        "if fresh is distinct from counted then",
+        "if false then",
+    ),
+    in_function(
+        "what is new among known events is answered as if it were settled",
+        "known_usage",
+        "if num_nulls(variadic letters) > 0 then",
+        "if false then",
     ),
     in_function(
         "duplicates are settled among the events that are decided one by one",
@@ -68,8 +80,8 @@ IDENTITY = [
     in_function(
         "the same key in another organization is the same event",
         "compare_with_ledger",
-        "and entry_0.org_id = event.org_id and entry_0.event_key = event.event_key",
-        "and entry_0.event_key = event.event_key",
+        "first.org_id = case when event.wanted is not false then account_org_ids[event.account] end",
+        "event.wanted is not false",
     ),
     in_function(
         "what others settle at the same time is taken for new",

@@ -35,7 +35,11 @@ _DOUBTS = 8
 _KNOWN = tuple(
     letter for letter, (outcome, _) in LETTERS.items() if outcome in (Outcome.DUPLICATE, Outcome.CONFLICT)
 )
-_RECORDED = frozenset(letter for letter, (outcome, _) in LETTERS.items() if outcome.is_recorded)
+_UNRECORDED = {
+    letter: SettledEvent(outcome, reason, 0)
+    for letter, (outcome, reason) in LETTERS.items()
+    if not outcome.is_recorded
+}
 
 
 class Settlement:
@@ -50,7 +54,7 @@ class Settlement:
         self._rating_data: RatingData | None = None
         #: How many more batches may hold events that are known already.
         self._doubts = 0
-        #: Whether the last of those that did held little else.
+        #: Whether the last of those that did held nothing else.
         self._replay = False
 
     async def settle(self, events: Sequence[Event]) -> list[SettledEvent]:
@@ -103,6 +107,10 @@ class Settlement:
         return settled
 
     async def _settle(self, connection: asyncpg.Connection, events: Sequence[Usage]) -> list[SettledEvent]:
+        if self._replay:
+            known = await _known(connection, events)
+            if known is not None:
+                return known
         failed = 0
         while failed < _ATTEMPTS:
             data = self._rating_data
@@ -110,9 +118,8 @@ class Settlement:
                 data = self._rating_data = await RatingData.load(connection)
             await data.learn_plans(connection, {event.org_id for event in events})
             columns, credits = usage_columns(events, data)
-            expect_new = True if not self._doubts else False if self._replay else None
             try:
-                letters = await _call(connection, columns, data.epoch, expect_new=expect_new)
+                letters = await _call(connection, columns, data.epoch, expect_new=not self._doubts)
             except asyncpg.UniqueViolationError:
                 # Not counted: the next try does not expect, and cannot end so.
                 self._doubts = _DOUBTS
@@ -133,15 +140,27 @@ class Settlement:
         known = sum(map(letters.count, _KNOWN))
         if known:
             self._doubts = _DOUBTS
-            self._replay = 2 * known > len(letters)
+            self._replay = known == len(letters)
         else:
+            self._replay = False
             self._doubts = max(0, self._doubts - 1)
 
 
+async def _known(connection: asyncpg.Connection, events: Sequence[Usage]) -> list[SettledEvent] | None:
+    """Answer for a batch of which everything is known; None where something is not, or may not be."""
+    columns, credits = usage_columns(events, None)
+    try:
+        arguments = [joined(column) for column in columns]
+    except ValueError:
+        return None
+    letters: str | None = await connection.fetchval(statement("known_usage"), *arguments)
+    return None if letters is None else _outcomes(letters, credits)
+
+
 async def _call(
-    connection: asyncpg.Connection, columns: Sequence[Column], epoch: int, *, expect_new: bool | None
+    connection: asyncpg.Connection, columns: Sequence[Column], epoch: int, *, expect_new: bool
 ) -> str:
-    arguments: Sequence[str | Column | None]
+    arguments: Sequence[Column]
     try:
         name, arguments = "settle_usage_columns", [joined(column) for column in columns]
     except ValueError:
@@ -153,6 +172,6 @@ async def _call(
 def _outcomes(letters: str, credits: Sequence[int | None]) -> list[SettledEvent]:
     """Read the answer: one letter an event, so none can be without an outcome."""
     return [
-        SettledEvent(*LETTERS[letter], amount or 0 if letter in _RECORDED else 0)
+        _UNRECORDED.get(letter) or SettledEvent(*LETTERS[letter], amount or 0)
         for letter, amount in zip(letters, credits, strict=True)
     ]

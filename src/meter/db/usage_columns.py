@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from meter.errors import AmountOverflow
 from meter.events import KeySource, RefusalReason
@@ -27,52 +28,79 @@ _OVERFLOWN: Final = Rating(None, KeySource.PLATFORM)
 
 _T = TypeVar("_T")
 
-#: What the events of a kind have in common, in the order of the SQL type.
-_Kind = tuple[str, str, str | None, int, KeySource, bool, bool, tuple[str, ...] | None]
+#: One column: an element an organization, account, kind or event. What holds nothing but numbers or keys is a
+#: text already.
+Column = list[str | None] | str | None
 
-#: One column: an element an organization, account, kind or event.
-Column = list[str | None]
+_ACCOUNT: Final = attrgetter("org_id", "user_id")
+_CONTENT: Final = attrgetter("source", "service_type", "service_name", "quantity", "key_source", "folded")
+_KEY_SOURCE: Final = attrgetter("key_source")
+
+#: What the events of a kind have in common: their content, whose key was used, whether they bring credits.
+_Kind = tuple[
+    tuple[str, str, str | None, int, KeySource | None, tuple[str, ...] | None], KeySource | None, bool
+]
 
 
-def usage_columns(events: Sequence[Usage], rating: RatingData) -> tuple[list[Column], list[int | None]]:
+def usage_columns(
+    events: Sequence[Usage], rating: RatingData | None
+) -> tuple[list[Column], list[int | None]]:
     """Rate a batch and lay it out.
 
     Args:
         events: the batch, in the order in which it is to be settled.
-        rating: knows the plans of all their organizations.
+        rating: knows the plans of all their organizations; None where the batch is not to be rated, which is
+            enough to find out whether it is known.
 
     Returns:
         The fields of the SQL type ``usage_columns`` in its order, as text; and, in the order of the batch,
-        the millionths of a credit that each event was rated at, None where it has no price.
+        the millionths of a credit that each event is settled at, None where it has no price.
     """
-    rated = [_rated(event, rating) for event in events]
-    sort_keys = [event.org_id + _END_OF_ID + event.key for event in events]
+    sort_keys = [f"{event.org_id}{_END_OF_ID}{event.key}" for event in events]
     # The sort is stable: of several events with the same key the earliest stays first.
     order = sorted(range(len(events)), key=sort_keys.__getitem__)
     ordered = [events[index] for index in order]
-    ratings = [rated[index] for index in order]
-    accounts = _Numbers((event.org_id, event.user_id) for event in ordered)
-    organizations = _Numbers(org_id for org_id, _user in accounts.distinct)
-    kinds = _Numbers(map(_kind, ordered, ratings))
+    key_sources: Iterable[KeySource | None]
+    markups: list[int | None] = []
+    refusals: Column = None
+    if rating is None:
+        charged = [event.credits for event in events]
+        key_sources = map(_KEY_SOURCE, ordered)
+    else:
+        rated = [_rated(event, rating) for event in events]
+        charged = [each.credits for each in rated]
+        ratings = [rated[index] for index in order]
+        key_sources = map(_KEY_SOURCE, ratings)
+        markups = [each.markup for each in ratings]
+        refusals = [RefusalReason.AMOUNT_OVERFLOW.value if each is _OVERFLOWN else None for each in ratings]
+    accounts: _Numbers[tuple[str, str]] = _Numbers()
+    account_numbers = _numbers(map(accounts.__getitem__, map(_ACCOUNT, ordered)))
+    organizations: _Numbers[str] = _Numbers()
+    account_organizations = _numbers([organizations[org_id] for org_id, _user in accounts])
+    kinds: _Numbers[_Kind] = _Numbers()
+    credits_given = [event.credits is not None for event in ordered]
+    kind_numbers = _numbers(
+        map(kinds.__getitem__, zip(map(_CONTENT, ordered), key_sources, credits_given, strict=True))
+    )
     columns: list[Column] = [
-        list(organizations.distinct),
-        organizations.numbers,
-        [user_id for _org, user_id in accounts.distinct],
-        *map(list, zip(*map(_kind_as_text, kinds.distinct), strict=True)),
-        [str(index + 1) for index in order],
-        accounts.numbers,
-        kinds.numbers,
-        [event.key for event in ordered],
+        list(organizations),
+        account_organizations,
+        [user_id for _org, user_id in accounts],
+        *map(list, zip(*map(_kind_as_text, kinds), strict=True)),
+        _numbers(map(_places(len(events)).__getitem__, order)),
+        account_numbers,
+        kind_numbers,
+        SEPARATOR.join([event.key for event in ordered]),
         [event.event_id for event in ordered],
-        [_amount(rating.credits) for rating in ratings],
-        [_amount(event.api_cost) for event in ordered],
-        [_amount(rating.markup) for rating in ratings],
+        _amounts([charged[index] for index in order]),
+        _amounts([event.api_cost for event in ordered]),
+        _amounts(markups),
         [event.request_id for event in ordered],
         [event.metadata for event in ordered],
         [event.time for event in ordered],
-        [RefusalReason.AMOUNT_OVERFLOW.value if rating is _OVERFLOWN else None for rating in ratings],
+        refusals,
     ]
-    return columns, [rating.credits for rating in rated]
+    return columns, charged
 
 
 def _rated(event: Usage, rating: RatingData) -> Rating:
@@ -83,49 +111,49 @@ def _rated(event: Usage, rating: RatingData) -> Rating:
         return _OVERFLOWN
 
 
-class _Numbers(Generic[_T]):
-    """What is distinct among many, and for each its number, from 1, as text."""
+class _Numbers(dict[_T, str]):
+    """Numbers what is distinct, from 1 and as text, in the order in which it is asked for."""
 
-    __slots__ = ("distinct", "numbers")
+    __slots__ = ()
 
-    def __init__(self, elements: Iterable[_T]) -> None:
-        numbers: dict[_T, str] = {}
-        known = numbers.get
-        self.numbers: list[str | None] = [
-            known(element) or numbers.setdefault(element, str(len(numbers) + 1)) for element in elements
-        ]
-        self.distinct: list[_T] = list(numbers)
+    def __missing__(self, element: _T) -> str:
+        number = self[element] = str(len(self) + 1)
+        return number
 
 
-def _kind(event: Usage, rating: Rating) -> _Kind:
-    return (
-        event.source,
-        event.service_type,
-        event.service_name,
-        event.quantity,
-        event.key_source or rating.key_source,
-        event.credits is not None,
-        event.key_source is not None,
-        event.folded,
-    )
+#: The first numbers as text, as many as a batch had events so far.
+_places_so_far: list[str] = []
+
+
+def _places(count: int) -> Sequence[str]:
+    if len(_places_so_far) < count:
+        _places_so_far.extend(map(str, range(len(_places_so_far) + 1, count + 1)))
+    return _places_so_far
+
+
+def _numbers(numbers: Iterable[str]) -> str:
+    return "{" + ",".join(numbers) + "}"
+
+
+def _amounts(millionths: Sequence[int | None]) -> str | None:
+    if millionths.count(None) == len(millionths):
+        return None
+    return _numbers(["NULL" if each is None else f"{each}e-6" for each in millionths])
 
 
 def _kind_as_text(kind: _Kind) -> tuple[str | None, ...]:
-    source, service_type, service_name, quantity, key_source, credits_given, key_source_given, folded = kind
+    content, key_source, credits_given = kind
+    source, service_type, service_name, quantity, key_source_given, folded = content
     return (
         source,
         service_type,
         service_name,
-        _amount(quantity),
-        key_source,
+        f"{quantity}e-6",
+        key_source_given or key_source,
         _boolean(credits_given),
-        _boolean(key_source_given),
+        _boolean(key_source_given is not None),
         None if folded is None else _array_literal(folded),
     )
-
-
-def _amount(millionths: int | None) -> str | None:
-    return None if millionths is None else f"{millionths}e-6"
 
 
 def _boolean(value: bool) -> str:
@@ -141,7 +169,7 @@ def joined(column: Column) -> str | None:
     """Write a column as one text, which costs a fifth of an array on this side.
 
     Args:
-        column: its elements, at least one.
+        column: its elements, at least one; or a text already.
 
     Returns:
         The elements with `SEPARATOR` between them and `NULL` in place of None; None where all are None.
@@ -149,10 +177,16 @@ def joined(column: Column) -> str | None:
     Raises:
         ValueError: an element holds such a character, or the only one is empty.
     """
-    nulls = column.count(None)
-    if nulls == len(column):
-        return None
-    text = SEPARATOR.join([NULL if element is None else element for element in column])
+    if column is None or isinstance(column, str):
+        return column
+    nulls = 0
+    try:
+        text = SEPARATOR.join(column)  # type: ignore[arg-type] # most have no None, which is not looked for
+    except TypeError:
+        nulls = column.count(None)
+        if nulls == len(column):
+            return None
+        text = SEPARATOR.join([NULL if element is None else element for element in column])
     if not text or text.count(SEPARATOR) != len(column) - 1 or text.count(NULL) != nulls:
         raise ValueError("the elements could not be told apart")
     return text

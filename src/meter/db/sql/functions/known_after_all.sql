@@ -23,7 +23,7 @@ declare
 begin
     return array(
         select coalesce(event.known, event.letter)
-        from unnest(letters, compare_with_ledger(usage, event_org_ids, doubtful)) with ordinality
+        from unnest(letters, compare_with_ledger(usage, doubtful)) with ordinality
              as event (letter, known, no)
         order by event.no
     );

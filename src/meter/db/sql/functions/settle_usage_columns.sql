@@ -3,8 +3,8 @@
 --
 -- usage: the batch; the type usage_columns says what each column holds.
 -- rating_epoch: the epoch of the prices and plans its events were rated with; null: they needed none.
--- expect_new: what is expected of the events, which changes only what it costs. True: none is known. False: most are,
--- so they are looked for before anything is inserted. Null: some are.
+-- expect_new: whether none of the events is expected to be known, which changes only what it costs: otherwise they are
+-- looked for before anything is inserted.
 --
 -- Returns: one letter for each event, in the order of positions; settlement_letters says what they mean.
 -- Locks, in this order: ledger rows by (org_id, event_key) as they are inserted, with an outcome predicted from
@@ -43,7 +43,7 @@ declare
     account_users constant varchar[] := usage.account_users;
     org_ids constant varchar[] := usage.org_ids;
     account_orgs constant integer[] := usage.account_orgs;
-    account_org_ids varchar[];
+    account_org_ids constant varchar[] := organizations_of_accounts(usage);
     event_org_ids varchar[];
     totals numeric[];
     least_credits numeric[];
@@ -60,6 +60,8 @@ declare
     -- Which events wrote a row; null: all.
     fresh boolean[];
     expected boolean[];
+    -- Those of which the totals are.
+    counted boolean[];
     -- For each organization whether its events have to be decided one by one.
     short boolean[];
     -- Organizations for which voids wait, and whether an event of this batch is what one of them waits for.
@@ -76,43 +78,54 @@ begin
             using errcode = 'MT007', hint = 'Rate them again and settle them then.';
     end if;
 
-    account_org_ids := array(
-        select org_ids[account.org] from unnest(account_orgs) with ordinality as account (org, no) order by account.no
-    );
-    if expect_new is not true or usage.refusals is not null then
-        event_org_ids := array(
-            select account_org_ids[event.account] from unnest(usage.accounts) with ordinality as event (account, no)
-            order by event.no
-        );
-        repeated := repeated_usage(usage, event_org_ids, latest);
-        left_out := repeated;
+    if usage.refusals is not null then
+        event_org_ids := organizations_of_events(usage.accounts, account_org_ids);
     end if;
-    if not expect_new then
-        letters := compare_with_ledger(usage, event_org_ids, null);
-        if array_position(letters, null) is null then
+    if expect_new is not true then
+        letters := compare_with_ledger(usage, null);
+        if num_nulls(variadic letters) = 0 then
             perform wait_for_standbys();
             return settlement_answer(usage.positions, letters, null);
         end if;
+        if num_nulls(variadic letters) = event_count then
+            letters := null;
+        end if;
+    end if;
+    if expect_new is not true or usage.refusals is not null then
+        repeated := repeated_usage(usage, latest);
+    end if;
+    if letters is null then
+        left_out := repeated;
+    else
         left_out := array(
             select event.letter is not null or event.is_repeated is true
             from unnest(letters, repeated) with ordinality as event (letter, is_repeated, no) order by event.no
         );
     end if;
+    if left_out is not null then
+        fresh := array(
+            select not event.is_left_out from unnest(left_out) with ordinality as event (is_left_out, no) order by event.no
+        );
+    end if;
 
     select asked.totals, asked.least_credits into totals, least_credits
-    from usage_totals(cardinality(account_users), usage.accounts, usage.credits, null) as asked;
+    from usage_totals(cardinality(account_users), usage.accounts, usage.credits, fresh) as asked;
     select forecast.outcomes, forecast.reasons, forecast.allocation_ids, forecast.period_nos
     into outcomes, reasons, allocation_ids, period_nos
     from forecast_usage(org_ids, account_orgs, account_users, least_credits) as forecast;
 
-    if expect_new then
+    begin
         insert into credit_usage_attribution
         select * from usage_rows(usage, sources, service_types, service_names, quantities, key_sources, credits_given,
                                  key_sources_given, folded, account_org_ids, account_users, outcomes, reasons,
                                  allocation_ids, period_nos, latest, left_out);
         get diagnostics written = row_count;
-    else
-        -- Where others settle some of the events at this very moment, this waits for them and passes those over.
+    exception when unique_violation then
+        if expect_new then
+            raise;
+        end if;
+        -- Others settle some of the events at this very moment: this waits for them and passes those over.
+        event_org_ids := organizations_of_events(usage.accounts, account_org_ids);
         with inserted as (
             insert into credit_usage_attribution
             select * from usage_rows(usage, sources, service_types, service_names, quantities, key_sources, credits_given,
@@ -123,9 +136,10 @@ begin
         )
         select count(*), array_agg(org_id), array_agg(event_key) into written, written_org_ids, written_keys
         from inserted;
-    end if;
+    end;
 
     if written < event_count then
+        counted := fresh;
         select array_agg(event.letter is null and event.is_left_out is not true and outcomes[event.account] is not null
                          and event.refusal is null
                          and (event.occurred_at is null or event.occurred_at <= latest) order by event.no),
@@ -142,7 +156,7 @@ begin
         if expected is not null or true = any (repeated) then
             letters := array(
                 select coalesce(event.letter, event.later)
-                from unnest(letters, compare_with_ledger(usage, event_org_ids, array(
+                from unnest(letters, compare_with_ledger(usage, array(
                     select event.is_repeated is true or (event.is_expected and not event.is_fresh) is true
                     from unnest(repeated, expected, fresh) with ordinality as event (is_repeated, is_expected, is_fresh, no)
                     order by event.no
@@ -150,14 +164,14 @@ begin
                 order by event.no
             );
         end if;
-        if exists (
-            select 1 from unnest(fresh, letters) as event (is_fresh, letter) where not event.is_fresh and event.letter is null
-        ) then
+        if num_nulls(variadic letters) > written then
             raise exception 'an organization vanished while its usage was being settled'
                 using errcode = 'MT008', hint = 'Settle the same events again.';
         end if;
-        select asked.totals into totals
-        from usage_totals(cardinality(account_users), usage.accounts, usage.credits, fresh) as asked;
+        if fresh is distinct from counted then
+            select asked.totals into totals
+            from usage_totals(cardinality(account_users), usage.accounts, usage.credits, fresh) as asked;
+        end if;
     end if;
 
     if written > 0 then

@@ -8,14 +8,24 @@ set search_path = public, pg_temp
 as $$
 declare
     answers text[];
+    place integer;
+    letter text;
     decided settled_event;
 begin
     if letters is null and settled is null then
         return repeat('c', cardinality(positions));
     end if;
-    answers := case when letters is null then array_fill(null::text, array[cardinality(positions)])
-                    else array(select event.letter from unnest(positions, letters) as event (position, letter)
-                               order by event.position) end;
+    if settled is null and 'd' = all (letters) then
+        return repeat('d', cardinality(positions));
+    end if;
+    answers := array_fill(null::text, array[cardinality(positions)]);
+    -- Few have one, else sorting would be quicker.
+    for place, letter in
+        select event.position, event.letter from unnest(positions, letters) as event (position, letter)
+        where event.letter is not null
+    loop
+        answers[place] := letter;
+    end loop;
     foreach decided in array coalesce(settled, '{}') loop
         answers[decided.pos] := case decided.outcome
             when 'charged' then 'c' when 'overage' then 'o' when 'unpriced' then 'p'

@@ -23,10 +23,14 @@ as $$
            coalesce(event.credits, 0)::numeric(20, 6), service_types[event.kind], service_names[event.kind],
            quantities[event.kind]::numeric(20, 6), event.api_cost::numeric(20, 6), event.markup::numeric(20, 6),
            event.request_id, event.metadata::jsonb, folded[event.kind]::text[], null::uuid
-    from unnest(usage.accounts, usage.kinds, usage.event_keys, usage.event_ids, usage.credits, usage.api_costs,
-                usage.markups, usage.request_ids, usage.metadata, usage.occurred_at, usage.refusals, left_out)
-         as event (account, kind, event_key, event_id, credits, api_cost, markup, request_id, metadata, occurred_at, refusal,
-                   is_left_out)
+    -- Side by side in a list of columns, in order: in a list of tables each array would be put down for itself.
+    from (
+        select unnest(usage.accounts) as account, unnest(usage.kinds) as kind, unnest(usage.event_keys) as event_key,
+               unnest(usage.event_ids) as event_id, unnest(usage.credits) as credits, unnest(usage.api_costs) as api_cost,
+               unnest(usage.markups) as markup, unnest(usage.request_ids) as request_id,
+               unnest(usage.metadata) as metadata, unnest(usage.occurred_at) as occurred_at,
+               unnest(usage.refusals) as refusal, unnest(left_out) as is_left_out
+    ) as event
     where outcomes[event.account] is not null
       and (event.occurred_at is null or event.occurred_at <= latest)
       and event.refusal is null
