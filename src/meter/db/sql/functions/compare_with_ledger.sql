@@ -18,7 +18,10 @@ declare
     key_sources_given constant boolean[] := usage.key_sources_given;
     folded constant text[] := usage.folded;
     account_users constant varchar[] := usage.account_users;
-    account_org_ids constant varchar[] := organizations_of_accounts(usage);
+    org_ids constant varchar[] := usage.org_ids;
+    account_org_ids constant varchar[] := array(
+        select org_ids[account.org] from unnest(usage.account_orgs) with ordinality as account (org, no) order by account.no
+    );
 begin
     -- Arrays that are unnested in a list of columns go side by side, in order, and nothing is put down between. In a
     -- list of tables each is put down for itself, which costs thrice as much.

@@ -43,7 +43,9 @@ declare
     account_users constant varchar[] := usage.account_users;
     org_ids constant varchar[] := usage.org_ids;
     account_orgs constant integer[] := usage.account_orgs;
-    account_org_ids constant varchar[] := organizations_of_accounts(usage);
+    account_org_ids constant varchar[] := array(
+        select org_ids[account.org] from unnest(account_orgs) with ordinality as account (org, no) order by account.no
+    );
     event_org_ids varchar[];
     totals numeric[];
     least_credits numeric[];
