@@ -1,4 +1,24 @@
-"""The sums of usage held to the ledger: the query that finds a sum that is wrong."""
+"""The sums of usage held to the ledger: usage to sum, and the query that finds a sum that is wrong."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import AsyncIterator
+
+    from tests.private_servers import FreshDatabase
+
+ORGANIZATIONS = ("acme", "beta", "gamma")
+SETUP = """
+select create_organization(id), set_pool_terms(id, false), add_credits_to_pool(id, 300)
+from unnest(array['acme', 'beta', 'gamma']) as id;
+"""
 
 #: Sums that are not what the ledger without the queue adds up to, of organizations whose sums are complete:
 #: the table, the organization, and the beginning of the span.
@@ -62,3 +82,52 @@ FEW_MAKE_A_DAY_BUSY = """
 create or replace function busy_day() returns bigint
 language sql immutable security definer set search_path = public, pg_temp as 'select {entries}::bigint';
 """
+
+
+def batch(chance: random.Random, count: int = 40) -> str:
+    """A batch of usage, some of which other batches hold too."""
+    events = []
+    for _ in range(count):
+        number = chance.randrange(3_000)
+        events.append(
+            {
+                "org_id": ORGANIZATIONS[number % 3],
+                "event_id": str(number),
+                "source": "s",
+                "user_id": f"user-{number % 7}",
+                "service_type": ("llm", "valuation")[number % 2],
+                "service_name": ("full", None, "")[number % 6 // 2],
+                "quantity": number % 5,
+                "credits": number % 11,
+                "credits_given": True,
+                "api_cost": 0.5,
+                "key_source": "platform",
+                "key_source_given": False,
+                "metadata": {},
+                "occurred_at": f"2026-02-{number % 28 + 1:02}T{number % 24:02}:{number % 60:02}:17.25Z",
+            }
+        )
+    return json.dumps(events)
+
+
+SETTLE = """
+select count(*) from settle_usage((
+    select json_agg(event || jsonb_build_object('event_key', usage_event_key('s', event ->> 'event_id')))
+    from jsonb_array_elements($1::jsonb) as event))
+"""
+
+
+@asynccontextmanager
+async def summed_organizations(database: FreshDatabase) -> AsyncIterator[asyncpg.Pool]:
+    """Organizations that soon run short, in a database where 24 entries make a user's day busy."""
+    async with asyncpg.create_pool(database.dsn, min_size=0, max_size=8) as pool:
+        await pool.execute(SETUP + FEW_MAKE_A_DAY_BUSY.format(entries=24))
+        yield pool
+
+
+async def rolled_up(pool: asyncpg.Pool) -> int:
+    """Sum until nothing waits; how many rows were taken off the queue."""
+    rows = 0
+    while (taken := await pool.fetchval(ROLL_UP)) is not None:
+        rows += taken
+    return rows

@@ -3,64 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from typing import TYPE_CHECKING
 
-import asyncpg
 import pytest
-from tests.rollup import FEW_MAKE_A_DAY_BUSY, ROLL_UP, WRONG_SUMS
+from tests.rollup import ORGANIZATIONS, ROLL_UP, SETTLE, WRONG_SUMS, batch, rolled_up, summed_organizations
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    import asyncpg
     from tests.private_servers import FreshDatabase
-
-ORGANIZATIONS = ("acme", "beta", "gamma")
-SETUP = """
-select create_organization(id), set_pool_terms(id, false), add_credits_to_pool(id, 300)
-from unnest(array['acme', 'beta', 'gamma']) as id;
-"""
 
 
 @pytest.fixture
 async def pool(database: FreshDatabase) -> AsyncIterator[asyncpg.Pool]:
-    async with asyncpg.create_pool(database.dsn, min_size=0, max_size=8) as opened:
-        await opened.execute(SETUP + FEW_MAKE_A_DAY_BUSY.format(entries=24))
+    async with summed_organizations(database) as opened:
         yield opened
 
-
-def batch(chance: random.Random, count: int = 40) -> str:
-    """A batch of usage, some of which other batches hold too."""
-    events = []
-    for _ in range(count):
-        number = chance.randrange(3_000)
-        events.append(
-            {
-                "org_id": ORGANIZATIONS[number % 3],
-                "event_id": str(number),
-                "source": "s",
-                "user_id": f"user-{number % 7}",
-                "service_type": ("llm", "valuation")[number % 2],
-                "service_name": ("full", None)[number % 4 // 2],
-                "quantity": number % 5,
-                "credits": number % 11,
-                "credits_given": True,
-                "api_cost": 0.5,
-                "key_source": "platform",
-                "key_source_given": False,
-                "metadata": {},
-                "occurred_at": f"2026-02-{number % 28 + 1:02}T{number % 24:02}:{number % 60:02}:17.25Z",
-            }
-        )
-    return json.dumps(events)
-
-
-SETTLE = """
-select count(*) from settle_usage((
-    select json_agg(event || jsonb_build_object('event_key', usage_event_key('s', event ->> 'event_id')))
-    from jsonb_array_elements($1::jsonb) as event))
-"""
 
 #: Of the events with these numbers, as batches have them.
 TAKE_BACK = """
@@ -70,14 +30,6 @@ select settle_voids((
         'target_key', usage_event_key('s', number::text), 'metadata', json_build_object()))
     from unnest($1::integer[]) as number))
 """
-
-
-async def rolled_up(pool: asyncpg.Pool) -> int:
-    """Sum until nothing waits; how many rows were taken off the queue."""
-    rows = 0
-    while (taken := await pool.fetchval(ROLL_UP)) is not None:
-        rows += taken
-    return rows
 
 
 async def test_sums_and_queue_are_the_ledger_while_everything_happens_at_once(pool: asyncpg.Pool) -> None:

@@ -1,61 +1,30 @@
 -- Adds ledger rows to the sums of usage. A void's own entry is no usage, and no sum holds it.
 --
--- batches: rows taken off the queue; those of organizations whose sums are not complete are passed over.
+-- notes: rows of the queue, which the caller removes; those of organizations whose sums are not complete are passed over.
 -- incomplete: an organization of which everything is added but what is in the queue now; null: none.
 -- Locks: rows of the sums; the caller holds the row of usage_rollup_state.
-create or replace function add_to_rollup(batches usage_rollup_queue[], incomplete varchar) returns void
+create or replace function add_to_rollup(notes tid[], incomplete varchar) returns void
 language sql volatile
 set search_path = public, pg_temp
 as $$
-    with queued as (
-        select org.id as org_id, batch.event_keys[coalesce(batch.ends[org.no - 1], 0) + 1 : batch.ends[org.no]] as keys,
-               batch.entries[coalesce(batch.ends[org.no - 1], 0) + 1 : batch.ends[org.no]] as entries
-        from unnest(batches) as batch
-        cross join lateral unnest(batch.org_ids) with ordinality as org (id, no)
-        where exists (select from rolled_up_organizations known where known.org_id = org.id and known.is_complete)
-    ),
-    -- One search of the ledger an organization, since its keys lie together.
-    plain as materialized (
-        select org_id, array_agg(key) as keys
-        from queued
-        cross join unnest(keys) as key
-        where entries is null
-        group by org_id
-    ),
-    moved as materialized (
-        select queued.org_id, listed.key, listed.entry
-        from queued
-        cross join unnest(queued.keys, queued.entries) as listed (key, entry)
-        where queued.entries is not null
-    ),
-    -- quantity and api_cost of events only, as they are summed.
-    row as (
-        select usage.org_id, usage.user_id, usage.occurred_at, usage.service_type, usage.service_name, usage.outcome,
-               1 as event, usage.quantity, usage.credits_used, usage.api_cost
-        from plain
-        join credit_usage_attribution usage
-          on usage.org_id = plain.org_id and usage.event_key = any (plain.keys) and usage.entry = 0
-        union all
-        select usage.org_id, usage.user_id, usage.occurred_at, usage.service_type, usage.service_name, usage.outcome,
-               case usage.entry when 0 then 1 end, case usage.entry when 0 then usage.quantity end, usage.credits_used,
-               case usage.entry when 0 then usage.api_cost end
-        from moved
-        join credit_usage_attribution usage
-          on usage.org_id = moved.org_id and usage.event_key = moved.key and usage.entry = moved.entry
-        union all
-        select usage.org_id, usage.user_id, usage.occurred_at, usage.service_type, usage.service_name, usage.outcome,
-               case usage.entry when 0 then 1 end, case usage.entry when 0 then usage.quantity end, usage.credits_used,
-               case usage.entry when 0 then usage.api_cost end
-        from credit_usage_attribution usage
-        where usage.org_id = incomplete and usage.outcome <> 'void'
-          and (usage.event_key, usage.entry) not in (select key, entry from queued_usage(incomplete))
-    ),
-    base as materialized (
-        select org_id, user_id, date_bin('1 hour', occurred_at, '2000-01-03Z') as hour, service_type, service_name,
-               outcome, count(*) as entries, count(event) as events, coalesce(sum(quantity), 0) as quantity,
-               sum(credits_used) as credits, coalesce(sum(api_cost), 0) as api_cost,
-               bit_or(1::bigint << date_part('minute', occurred_at at time zone 'UTC')::integer) as minutes
-        from row
+    with base as materialized (
+        select org_id, user_id, date_bin('1 hour', minute, '2000-01-03Z') as hour, service_type, service_name, outcome,
+               sum(entries)::bigint as entries, sum(events)::bigint as events, sum(quantity) as quantity,
+               sum(credits) as credits, sum(api_cost) as api_cost,
+               bit_or(1::bigint << date_part('minute', minute at time zone 'UTC')::integer) as minutes
+        from (
+            select * from queued_sums(notes)
+            union all
+            select org_id, user_id, date_bin('1 minute', occurred_at, '2000-01-03Z'), service_type, service_name, outcome,
+                   count(*), count(*) filter (where entry = 0), coalesce(sum(quantity) filter (where entry = 0), 0),
+                   sum(credits_used), coalesce(sum(api_cost) filter (where entry = 0), 0)
+            from credit_usage_attribution
+            where org_id = incomplete and outcome <> 'void'
+              and (event_key, entry) not in (select key, entry from queued_usage(incomplete))
+            group by 1, 2, 3, 4, 5, 6
+        ) as added (
+            org_id, user_id, minute, service_type, service_name, outcome, entries, events, quantity, credits, api_cost
+        )
         group by 1, 2, 3, 4, 5, 6
     ),
     by_service as (
@@ -119,22 +88,11 @@ as $$
     becoming_busy as materialized (
         select org_id, user_id, starts_at, before from busy where before > 0 and before < busy_day()
     ),
-    -- What the sums did not hold before; the queue as an array, so that its keys are fetched once and not for each organization.
+    -- What the sums did not hold before: all of the queue. Seldom needed, and then for all days at once.
     unsummed as materialized (
-        select org_id, key, 0::smallint as entry
-        from plain cross join unnest(keys) as key
-        where org_id in (select org_id from becoming_busy)
-        union all
-        select org_id, key, entry from moved
-        union all
-        select org.id, listed.key, coalesce(listed.entry, 0::smallint)
-        from unnest((
-            select array_agg(usage_rollup_queue) from usage_rollup_queue where exists (select from becoming_busy)
-        )) as batch
-        cross join lateral unnest(batch.org_ids) with ordinality as org (id, no)
-        cross join lateral (select coalesce(batch.ends[org.no - 1], 0) + 1 as first, batch.ends[org.no] as last) as own
-        cross join unnest(batch.event_keys[own.first : own.last], batch.entries[own.first : own.last]) as listed (key, entry)
-        where org.id in (select org_id from becoming_busy)
+        select organization.org_id, own.key, own.entry
+        from (select distinct org_id from becoming_busy) as organization
+        cross join lateral queued_usage(organization.org_id) as own
     ),
     of_hour as (
         select base.org_id, base.user_id, base.hour, base.service_type, base.service_name, base.outcome, base.entries,
@@ -154,7 +112,10 @@ as $$
             from credit_usage_attribution entry
             where entry.org_id = day.org_id and entry.user_id = day.user_id and entry.occurred_at >= day.starts_at
               and entry.occurred_at < day.starts_at + interval '1 day' and entry.outcome <> 'void'
-              and (entry.org_id, entry.event_key, entry.entry) not in (select org_id, key, entry from unsummed)
+              and not (
+                  entry.created_at in (select written_at from usage_rollup_queue)
+                  and (entry.org_id, entry.event_key, entry.entry) in (select org_id, key, entry from unsummed)
+              )
             limit day.before
         ) as usage
     )

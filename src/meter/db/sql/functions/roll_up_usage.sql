@@ -32,7 +32,8 @@ declare
     is_calm boolean;
     oldest timestamptz;
     queued bigint;
-    batches usage_rollup_queue[];
+    notes tid[];
+    taken_rows bigint;
     incomplete varchar;
 begin
     perform from usage_rollup_state for update skip locked;
@@ -50,27 +51,30 @@ begin
            group by org.id
            having sum(org.last - org.before) >= many_of_one
        ) then
-        with waiting as (
-            select ctid, sum(pg_column_size(event_keys)) over (order by ctid) - pg_column_size(event_keys) as before
-            from usage_rollup_queue
-        ),
-        taken as (
-            delete from usage_rollup_queue
-            where ctid = any (array(select ctid from waiting where before < p_rows * bytes_a_key))
-            returning usage_rollup_queue
-        )
-        select array_agg(usage_rollup_queue) into batches from taken;
+        notes := array(
+            select waiting.ctid
+            from (
+                select ctid, sum(pg_column_size(event_keys)) over (order by ctid) - pg_column_size(event_keys) as before
+                from usage_rollup_queue
+            ) as waiting
+            where waiting.before < p_rows * bytes_a_key
+        );
         insert into rolled_up_organizations as known (org_id, entries)
         select id, rows
         from (
-            select org.id, sum(batch.ends[org.no] - coalesce(batch.ends[org.no - 1], 0)) as rows
-            from unnest(batches) as batch
-            cross join lateral unnest(batch.org_ids) with ordinality as org (id, no)
+            select org.id, sum(org.last - org.before) as rows
+            from usage_rollup_queue note
+            cross join unnest(note.org_ids, note.ends, 0 || note.ends) as org (id, last, before)
+            where note.ctid = any (notes)
             group by org.id
         ) as added
         where exists (select from organizations where organizations.id = added.id)
         on conflict (org_id) do update set entries = known.entries + excluded.entries;
-        perform add_to_rollup(batches, null);
+        perform add_to_rollup(notes, null);
+        with taken as (
+            delete from usage_rollup_queue where ctid = any (notes) returning coalesce(ends[cardinality(ends)], 0) as rows
+        )
+        select sum(rows) into taken_rows from taken;
     end if;
 
     -- One at a time: the first sum of an organization may take long.
@@ -82,9 +86,9 @@ begin
         perform add_to_rollup(null, incomplete);
         update rolled_up_organizations set is_complete = true where org_id = incomplete;
     end if;
-    if batches is null and incomplete is null then
+    if taken_rows is null and incomplete is null then
         return null;
     end if;
-    return coalesce((select sum(cardinality(batch.event_keys)) from unnest(batches) as batch), 0);
+    return coalesce(taken_rows, 0);
 end
 $$;

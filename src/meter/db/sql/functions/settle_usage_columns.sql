@@ -70,6 +70,7 @@ declare
     awaiting varchar[];
     is_awaited boolean := false;
     careful settling_event[];
+    queued tid;
     letters text[];
 begin
     if current_setting('transaction_isolation') <> 'read committed' then
@@ -177,7 +178,7 @@ begin
     end if;
 
     if written > 0 then
-        perform queue_for_rollup(org_ids, account_orgs, usage.accounts, usage.event_keys, fresh);
+        queued := queue_for_rollup(usage, account_org_ids, fresh);
         awaiting := lock_pools(array(
             select org_ids[account.org] from unnest(account_orgs, totals) as account (org, total)
             group by account.org having count(account.total) > 0
@@ -221,6 +222,9 @@ begin
                 where event.is_fresh is not false and (short[account_orgs[event.account]] or event.credits is null)
                 order by event.position
             );
+            update usage_rollup_queue
+            set looked_up = array(select distinct event.org_id from unnest(careful) as event)
+            where ctid = queued;
         end if;
     end if;
     if written = 0 then
