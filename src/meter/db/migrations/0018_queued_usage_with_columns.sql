@@ -32,3 +32,4 @@ alter table usage_rollup_queue
 
 drop function if exists queue_for_rollup(varchar[], integer[], integer[], uuid[], boolean[]);
 drop function if exists add_to_rollup(usage_rollup_queue[], varchar);
+drop function if exists usage_totals(integer, integer[], numeric[], boolean[]);

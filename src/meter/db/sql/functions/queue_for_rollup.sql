@@ -1,28 +1,25 @@
 -- Says what settlement wrote to the ledger, for the sums of usage: in the transaction that wrote it, and as if all of it
 -- were charged. Where that is not so, the caller says which organizations are to be looked up.
 --
--- usage: the batch. account_org_ids: the organization of each account. fresh: which events wrote a row; null: all.
+-- usage: the batch. account_org_ids: the organization of each account. event_counts: how many of its events wrote a row.
+-- fresh: which events did; null: all.
 -- Returns: where the note is.
 -- Locks: none.
-create or replace function queue_for_rollup(usage usage_columns, account_org_ids varchar[], fresh boolean[]) returns tid
+create or replace function queue_for_rollup(
+    usage usage_columns, account_org_ids varchar[], event_counts integer[], fresh boolean[]
+) returns tid
 language plpgsql volatile
 set search_path = public, pg_temp
 as $$
 declare
-    ends integer[];
+    ends constant integer[] := array(
+        select sum(sum(account.events)) over (order by account.org)
+        from unnest(usage.account_orgs, event_counts) as account (org, events)
+        group by account.org order by account.org
+    );
     place tid;
 begin
-    if fresh is null then
-        ends := array(
-            select max(event.no) from unnest(usage.accounts) with ordinality as event (account, no)
-            group by usage.account_orgs[event.account] order by 1
-        );
-    else
-        ends := array(
-            select sum(count(*) filter (where event.is_fresh)) over (order by usage.account_orgs[event.account])
-            from unnest(usage.accounts, fresh) as event (account, is_fresh)
-            group by usage.account_orgs[event.account] order by usage.account_orgs[event.account]
-        );
+    if fresh is not null then
         select array_agg(event.account order by event.no), array_agg(event.kind order by event.no),
                array_agg(event.event_key order by event.no), array_agg(event.credits order by event.no),
                array_agg(event.api_cost order by event.no), array_agg(event.occurred_at order by event.no)

@@ -49,6 +49,7 @@ declare
     event_org_ids varchar[];
     totals numeric[];
     least_credits numeric[];
+    event_counts integer[];
     outcomes usage_outcome[];
     reasons unfunded_reason[];
     allocation_ids bigint[];
@@ -111,7 +112,7 @@ begin
         );
     end if;
 
-    select asked.totals, asked.least_credits into totals, least_credits
+    select asked.totals, asked.least_credits, asked.event_counts into totals, least_credits, event_counts
     from usage_totals(cardinality(account_users), usage.accounts, usage.credits, fresh) as asked;
     select forecast.outcomes, forecast.reasons, forecast.allocation_ids, forecast.period_nos
     into outcomes, reasons, allocation_ids, period_nos
@@ -172,13 +173,13 @@ begin
                 using errcode = 'MT008', hint = 'Settle the same events again.';
         end if;
         if fresh is distinct from counted then
-            select asked.totals into totals
+            select asked.totals, asked.event_counts into totals, event_counts
             from usage_totals(cardinality(account_users), usage.accounts, usage.credits, fresh) as asked;
         end if;
     end if;
 
     if written > 0 then
-        queued := queue_for_rollup(usage, account_org_ids, fresh);
+        queued := queue_for_rollup(usage, account_org_ids, event_counts, fresh);
         awaiting := lock_pools(array(
             select org_ids[account.org] from unnest(account_orgs, totals) as account (org, total)
             group by account.org having count(account.total) > 0
