@@ -155,3 +155,15 @@ async def test_what_others_settle_at_this_moment_is_known_and_the_rest_is_charge
     await hand.close()
     assert await owner.fetchval("select used_credits from organization_credit_pools") == 1111
     assert await owner.fetch(WRONG_BALANCES, ["acme"]) == []
+
+
+async def test_known_usage_is_found_by_its_key_though_the_ledger_was_empty_when_that_was_planned(
+    owner: asyncpg.Connection,
+) -> None:
+    for _ in range(3):
+        await owner.fetch("select settle_usage($1)", json.dumps([by_hand(event(credits=1))]))
+    await owner.execute("select pg_stat_force_next_flush()")
+    scans = await owner.fetch(
+        "select indexrelname, idx_scan from pg_stat_user_indexes where relname = 'credit_usage_attribution'"
+    )
+    assert {row["indexrelname"].rpartition("_")[2] for row in scans if row["idx_scan"]} == {"pkey"}

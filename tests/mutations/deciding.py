@@ -80,7 +80,7 @@ IDENTITY = [
     in_function(
         "the same key in another organization is the same event",
         "compare_with_ledger",
-        "first.org_id = case when event.wanted is not false then account_org_ids[event.account] end",
+        "event.wanted is not false and entry_0.org_id = account_org_ids[event.account]",
         "event.wanted is not false",
     ),
     in_function(

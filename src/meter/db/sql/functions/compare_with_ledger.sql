@@ -51,9 +51,15 @@ begin
                    unnest(usage.request_ids) as request_id, unnest(usage.metadata) as metadata,
                    unnest(usage.occurred_at) as occurred_at, unnest(which) as wanted
         ) as event
-        left join credit_usage_attribution first
-               on first.org_id = case when event.wanted is not false then account_org_ids[event.account] end
-              and first.event_key = event.event_key and first.entry = 0
+        -- Three indexes have the key among their columns, and while the ledger is empty the planner takes any of them, to
+        -- keep it. A range of one key in an order is what only the primary key has.
+        left join lateral (
+            select * from credit_usage_attribution entry_0
+            where event.wanted is not false and entry_0.org_id = account_org_ids[event.account]
+              and entry_0.event_key >= event.event_key and entry_0.event_key <= event.event_key
+            order by entry_0.event_key, entry_0.entry
+            limit 1
+        ) as first on first.entry = 0
     );
 end
 $$;
