@@ -107,6 +107,17 @@ class Databases:
         if not self._in_haste:
             await self._administer("checkpoint")
 
+    async def checkpoints(self) -> int:
+        """Tell how many checkpoints there were."""
+        connection = await asyncpg.connect(self._server.dsn("postgres"))
+        try:
+            began: int = await connection.fetchval(
+                "select num_timed + num_requested from pg_stat_checkpointer"
+            )
+            return began
+        finally:
+            await connection.close()
+
     async def _seed(self, seed: Seed) -> None:
         if not self._seeded:
             await self._administer(f"create database {_EMPTY}")

@@ -18,6 +18,8 @@ class Size:
         steady_seconds: how long usage arrives at a steady rate for the latency.
         backlog_events: for the worker's memory.
         backlog_rounds: how often that is drained.
+        summed_events: for drains beside which as many are added up; two of them write less log than makes a
+            checkpoint due, about 2 GB.
         present_rows: in the ledger that new events are added to.
         many_organizations: for drains over more organizations than usual.
         period_rows: of the one organization whose usage is added up and paged through.
@@ -35,6 +37,7 @@ class Size:
     steady_seconds: int
     backlog_events: int
     backlog_rounds: int
+    summed_events: int
     present_rows: int
     many_organizations: int
     period_rows: int
@@ -52,6 +55,7 @@ FULL = Size(
     steady_seconds=20,
     backlog_events=1_000_000,
     backlog_rounds=3,
+    summed_events=700_000,
     present_rows=20_000_000,
     many_organizations=100_000,
     period_rows=10_000_000,
@@ -68,6 +72,7 @@ QUICK = Size(
     steady_seconds=1,
     backlog_events=10_000,
     backlog_rounds=1,
+    summed_events=10_000,
     present_rows=50_000,
     many_organizations=2_000,
     period_rows=50_000,

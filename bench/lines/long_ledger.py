@@ -77,7 +77,7 @@ class _Runs:
 
     async def summed(self) -> float:
         """Drain while the worker sums what was settled before: as it is while a backlog lasts for minutes."""
-        events = self.bench.size.backlog_events
+        events = self.bench.size.summed_events
         await rollup.catch_up(self._dsn)
         await self.bench.stack.databases.checkpoint()
         await rollup.make_due(self._dsn)
@@ -99,7 +99,7 @@ class _Runs:
                 seconds = time.perf_counter() - began
 
         before, most_left = await rollup.newest(self._dsn), events * _LEFT
-        drained = await self._drained(events, beside=summing)
+        drained = await self._undisturbed(events, beside=summing)
         return events / max(drained.seconds, seconds)
 
     async def unsummed(self) -> float:
@@ -107,8 +107,16 @@ class _Runs:
         await self.bench.stack.databases.checkpoint()
         async with rollup.switched_off(self._dsn, rollup.QUEUEING, rollup.SUMMING):
             if not self.bench.size.in_haste:
-                await self._drained(self.bench.size.backlog_events)
-            return (await self._drained(self.bench.size.backlog_events)).rate
+                await self._drained(self.bench.size.summed_events)
+            return (await self._undisturbed(self.bench.size.summed_events)).rate
+
+    async def _undisturbed(self, events: int, *, beside: Beside | None = None) -> Drain:
+        """Drain between two checkpoints: one that falls into only one side of a ratio would be all of it."""
+        before = await self.bench.stack.databases.checkpoints()
+        drained = await self._drained(events, beside=beside)
+        if await self.bench.stack.databases.checkpoints() != before:
+            raise RuntimeError("a checkpoint began while the clock ran")
+        return drained
 
     async def _drained(self, events: int, *, beside: Beside | None = None) -> Drain:
         drawn = usages(events)
