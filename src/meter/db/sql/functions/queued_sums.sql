@@ -11,8 +11,9 @@ returns table (
 language sql stable
 set search_path = public, pg_temp
 as $$
-    -- What the notes carry is added up by numbers: accounts and kinds are numbered over all of them, and each note's own
-    -- numbers translated, so that no event is joined with anything.
+    -- Events that were simply charged are added up from what the notes carry, and by numbers: accounts and kinds are
+    -- numbered over all notes, and each note's own numbers translated, so that no event is joined with anything. Of an array
+    -- of integers without nulls an element is found at once. 0: in an organization without sums.
     with account as not materialized (
         select ctid as note, unnest(account_org_ids) as org_id, unnest(account_users) as user_id,
                generate_subscripts(account_users, 1) as number
@@ -27,12 +28,13 @@ as $$
     looked_up as materialized (
         select ctid as note, unnest(looked_up) as org_id from usage_rollup_queue where ctid = any (notes)
     ),
+    -- Below 0: looked up.
     accounts_of_note as materialized (
         select account.note,
-               array_agg(case when looked_up.note is null and numbered_account.number is not null
-                              then numbered_account.number else 0 end order by account.number) as numbers
+               array_agg(coalesce(case when looked_up.note is null then known.number else -known.number end, 0)
+                         order by account.number) as numbers
         from account
-        left join numbered_account using (org_id, user_id)
+        left join numbered_account known using (org_id, user_id)
         left join looked_up on looked_up.note = account.note and looked_up.org_id = account.org_id
         group by account.note
     ),
@@ -70,18 +72,29 @@ as $$
         where accounts[account] > 0
         group by 1, 2, 3
     ),
+    -- All else is looked up: what settlement corrected, later entries, and notes that carry nothing but keys.
     listed as materialized (
-        select org.id as org_id, own.key, coalesce(own.entry, 0::smallint) as entry
+        select account.org_id, event.key, 0::smallint as entry
+        from (
+            select accounts_of_note.numbers as accounts, unnest(note.accounts) as account, unnest(note.event_keys) as key
+            from usage_rollup_queue note
+            join accounts_of_note on accounts_of_note.note = note.ctid
+            where note.ctid = any (notes) and note.looked_up is not null
+        ) as event
+        join numbered_account account on account.number = -event.accounts[event.account]
+        union all
+        select org.id, own.key, coalesce(own.entry, 0::smallint)
         from usage_rollup_queue note
-        cross join lateral unnest(note.org_ids) with ordinality as org (id, no)
+        cross join lateral unnest(note.org_ids, note.ends, 0 || note.ends) as org (id, last, before)
         cross join lateral (
-            select unnest(note.event_keys[coalesce(note.ends[org.no - 1], 0) + 1 : note.ends[org.no]]) as key,
-                   unnest(note.entries[coalesce(note.ends[org.no - 1], 0) + 1 : note.ends[org.no]]) as entry
+            select unnest(note.event_keys[org.before + 1 : org.last]) as key,
+                   unnest(note.entries[org.before + 1 : org.last]) as entry
         ) as own
-        where note.ctid = any (notes) and (note.accounts is null or org.id = any (note.looked_up))
+        where note.ctid = any (notes) and note.accounts is null
           and exists (select from rolled_up_organizations known where known.org_id = org.id and known.is_complete)
     ),
-    -- quantity and api_cost of events only, as they are summed.
+    -- One search of the ledger an organization, since its keys lie together. quantity and api_cost of events only, as they
+    -- are summed.
     looked as (
         select usage.org_id, usage.user_id, usage.occurred_at, usage.service_type, usage.service_name, usage.outcome,
                1 as event, usage.quantity, usage.credits_used, usage.api_cost
