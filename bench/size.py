@@ -18,8 +18,7 @@ class Size:
         steady_seconds: how long usage arrives at a steady rate for the latency.
         backlog_events: for the worker's memory.
         backlog_rounds: how often that is drained.
-        summed_events: for drains beside which as many are added up; two of them write less log than makes a
-            checkpoint due, about 2 GB.
+        summed_events: for drains beside which as many are added up.
         present_rows: in the ledger that new events are added to.
         many_organizations: for drains over more organizations than usual.
         period_rows: of the one organization whose usage is added up and paged through.
@@ -55,7 +54,7 @@ FULL = Size(
     steady_seconds=20,
     backlog_events=1_000_000,
     backlog_rounds=3,
-    summed_events=700_000,
+    summed_events=1_000_000,
     present_rows=20_000_000,
     many_organizations=100_000,
     period_rows=10_000_000,
