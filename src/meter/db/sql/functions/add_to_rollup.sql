@@ -153,4 +153,4 @@ $$;
 create or replace function busy_day() returns bigint
 language sql immutable security definer
 set search_path = public, pg_temp
-as 'select 500::bigint';
+as 'select 100::bigint';
