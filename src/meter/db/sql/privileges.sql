@@ -10,7 +10,8 @@ grant select on schema_migrations, schema_definitions to meter_worker, meter_rea
 
 -- The worker settles, goes on funding, and reads what it rates with.
 grant execute on function settle_usage(json, bigint), settle_usage_columns(usage_columns, bigint, boolean),
-    known_usage(usage_columns), settle_voids(json), fund_waiting_organizations(integer) to meter_worker;
+    known_usage(usage_columns), usage_columns_of_texts, settle_voids(json), fund_waiting_organizations(integer)
+    to meter_worker;
 grant select on service_prices, subscription_plans, organization_plan_history, rating_epoch to meter_worker;
 -- And begins the new periods of allocations.
 grant execute on function reset_allocations(integer) to meter_worker;

@@ -1,63 +1,17 @@
 -- What the worker sends, as meter_worker.
 
 -- name: settle_usage_columns
--- $1 to $23: the fields of usage_columns, each as one text, for a client reads and writes texts far faster than arrays.
--- Numbers as an array literal, which needs no text for each of them first; anything else, where a literal would have to
--- be quoted, with unit separators between the elements and a record separator in place of a null. $24 the rating epoch;
--- $25 whether none of the events is expected to be known.
-select settle_usage_columns(row(
-    string_to_array($1::text, E'\x1f', E'\x1e')::varchar[],
-    $2::text::integer[],
-    string_to_array($3::text, E'\x1f', E'\x1e')::varchar[],
-    string_to_array($4::text, E'\x1f', E'\x1e')::varchar[],
-    string_to_array($5::text, E'\x1f', E'\x1e')::varchar[],
-    string_to_array($6::text, E'\x1f', E'\x1e')::varchar[],
-    string_to_array($7::text, E'\x1f', E'\x1e')::numeric[],
-    string_to_array($8::text, E'\x1f', E'\x1e')::provider_key_source[],
-    string_to_array($9::text, E'\x1f', E'\x1e')::boolean[],
-    string_to_array($10::text, E'\x1f', E'\x1e')::boolean[],
-    string_to_array($11::text, E'\x1f', E'\x1e')::text[],
-    $12::text::integer[],
-    $13::text::integer[],
-    $14::text::integer[],
-    string_to_array($15::text, E'\x1f')::uuid[],
-    string_to_array($16::text, E'\x1f', E'\x1e')::varchar[],
-    $17::text::numeric[],
-    $18::text::numeric[],
-    $19::text::numeric[],
-    string_to_array($20::text, E'\x1f', E'\x1e')::varchar[],
-    string_to_array($21::text, E'\x1f', E'\x1e')::text[],
-    string_to_array($22::text, E'\x1f', E'\x1e')::timestamptz[],
-    string_to_array($23::text, E'\x1f', E'\x1e')::text[]
-)::usage_columns, $24, $25);
+-- $1 to $23: the fields of usage_columns as usage_columns_of_texts takes them; $24 the rating epoch; $25 whether none of
+-- the events is expected to be known.
+select settle_usage_columns(usage_columns_of_texts(
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23
+), $24, $25);
 
 -- name: known_usage
 -- $1 to $23: the same, not rated.
-select known_usage(row(
-    string_to_array($1::text, E'\x1f', E'\x1e')::varchar[],
-    $2::text::integer[],
-    string_to_array($3::text, E'\x1f', E'\x1e')::varchar[],
-    string_to_array($4::text, E'\x1f', E'\x1e')::varchar[],
-    string_to_array($5::text, E'\x1f', E'\x1e')::varchar[],
-    string_to_array($6::text, E'\x1f', E'\x1e')::varchar[],
-    string_to_array($7::text, E'\x1f', E'\x1e')::numeric[],
-    string_to_array($8::text, E'\x1f', E'\x1e')::provider_key_source[],
-    string_to_array($9::text, E'\x1f', E'\x1e')::boolean[],
-    string_to_array($10::text, E'\x1f', E'\x1e')::boolean[],
-    string_to_array($11::text, E'\x1f', E'\x1e')::text[],
-    $12::text::integer[],
-    $13::text::integer[],
-    $14::text::integer[],
-    string_to_array($15::text, E'\x1f')::uuid[],
-    string_to_array($16::text, E'\x1f', E'\x1e')::varchar[],
-    $17::text::numeric[],
-    $18::text::numeric[],
-    $19::text::numeric[],
-    string_to_array($20::text, E'\x1f', E'\x1e')::varchar[],
-    string_to_array($21::text, E'\x1f', E'\x1e')::text[],
-    string_to_array($22::text, E'\x1f', E'\x1e')::timestamptz[],
-    string_to_array($23::text, E'\x1f', E'\x1e')::text[]
-)::usage_columns);
+select known_usage(usage_columns_of_texts(
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23
+));
 
 -- name: settle_usage_arrays
 -- As settle_usage_columns, with arrays of text in place of texts that are taken apart, for a batch that holds such a
