@@ -132,13 +132,13 @@ class _Runs:
     async def _settle_before(self, events: int) -> None:
         """Settle as many as will be drained, the last after a checkpoint, so that pages are in the log.
 
-        By then all is vacuumed, too: a ledger that has grown by a fifth is, by itself, which writes more of
-        the log than a drain does.
+        By then all is vacuumed and analyzed, too: a ledger that has grown by a fifth is, by itself, which
+        writes more of the log than a drain does.
         """
         warming = 0 if self.bench.size.in_haste else self.bench.size.batch_events
         await self._drained(events - warming)
         if warming:
-            await execute(self._dsn, "vacuum")
+            await execute(self._dsn, "vacuum analyze")
             await self.bench.stack.databases.checkpoint()
             await self._drained(warming)
 

@@ -65,7 +65,8 @@ async def test_transactions_of_one_moment_are_told_apart_when_a_day_becomes_busy
 async def test_keys_alone_as_earlier_versions_queued_them_are_looked_up(pool: asyncpg.Pool) -> None:
     await pool.fetchval(SETTLE, batch(random.Random(2), 200))
     await pool.execute(
-        "update usage_rollup_queue set looked_up = null, account_org_ids = null, account_users = null,"
+        "update usage_rollup_queue set looked_up = null, allocation_ids = null, account_org_ids = null,"
+        " account_users = null,"
         " service_types = null, service_names = null, quantities = null, accounts = null, kinds = null,"
         " credits = null, api_costs = null, occurred_at = null"
     )
@@ -98,3 +99,46 @@ async def test_amounts_given_by_hand_are_rounded_once_for_rows_balances_and_sums
         " and usage.outcome = 'charged')"
     )
     assert await pool.fetch(wrong_pools) == []
+
+
+async def test_accounts_with_and_without_an_allocation_are_added_up_alike(pool: asyncpg.Pool) -> None:
+    await pool.execute(
+        "select allocate_credits_to_user(org_id, 'user-' || number, credits)"
+        " from (values ('acme', 5000), ('gamma', 1)) as given (org_id, credits), generate_series(0, 3) number"
+    )
+    mixed = json.loads(batch(random.Random(2), 300))
+    users = {f"user-{number}" for number in range(4)}
+    allocated = [event for event in mixed if event["org_id"] != "beta" and event["user_id"] in users]
+    charged = [event for event in allocated if event["org_id"] == "acme"]
+    one_more = next(event for event in mixed if event["org_id"] == "acme" and event["user_id"] not in users)
+    for number, events in enumerate((mixed, allocated, charged, [*charged, one_more])):
+        fresh = [event | {"event_id": f"{number}-{event['event_id']}"} for event in events]
+        await pool.fetchval(SETTLE, json.dumps(fresh))
+    notes = await pool.fetch(
+        "select account_users is not null as is_named, 0 = any (allocation_ids) as is_one_without_allocation,"
+        " array(select unnest(looked_up) order by 1) as looked_up from usage_rollup_queue order by queued_at"
+    )
+    assert [tuple(note) for note in notes] == [
+        (True, True, ["beta", "gamma"]),
+        (False, False, ["gamma"]),
+        (False, False, []),
+        (True, True, []),
+    ]
+    await rolled_up(pool)
+    assert await pool.fetch(WRONG_SUMS) == []
+
+
+async def test_nothing_is_added_to_sums_that_are_not_complete(pool: asyncpg.Pool) -> None:
+    await pool.execute(
+        "select create_organization('delta'), set_pool_terms('delta', false),"
+        " add_credits_to_pool('delta', 99000), allocate_credits_to_user('delta', 'user-1', 9000)"
+    )
+    events = [
+        event | {"event_id": f"delta-{event['event_id']}", "org_id": "delta"}
+        for event in json.loads(batch(random.Random(2), 300))
+    ]
+    await pool.fetchval(SETTLE, json.dumps(events))
+    assert await pool.fetchval("select roll_up_usage('0 seconds')") > 200
+    assert await pool.fetchval("select count(*) from usage_by_service where org_id = 'delta'") == 0
+    await rolled_up(pool)
+    assert await pool.fetch(WRONG_SUMS) == []

@@ -35,6 +35,8 @@ select settle_voids((
 async def test_sums_and_queue_are_the_ledger_while_everything_happens_at_once(pool: asyncpg.Pool) -> None:
     chance = random.Random(8)
     settled = asyncio.Event()
+    # More than there is, so that something waits for credits from the first moment on.
+    await pool.fetchval(SETTLE, batch(chance, 400))
 
     async def settle(batches: int) -> None:
         for _ in range(batches):

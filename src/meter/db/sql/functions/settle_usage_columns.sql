@@ -179,7 +179,7 @@ begin
     end if;
 
     if written > 0 then
-        queued := queue_for_rollup(usage, account_org_ids, event_counts, fresh);
+        queued := queue_for_rollup(usage, account_org_ids, allocation_ids, event_counts, fresh);
         awaiting := lock_pools(array(
             select org_ids[account.org] from unnest(account_orgs, totals) as account (org, total)
             group by account.org having count(account.total) > 0
@@ -223,9 +223,9 @@ begin
                 where event.is_fresh is not false and (short[account_orgs[event.account]] or event.credits is null)
                 order by event.position
             );
-            update usage_rollup_queue
-            set looked_up = array(select distinct event.org_id from unnest(careful) as event)
-            where ctid = queued;
+            perform look_up_for_rollup(
+                queued, array(select distinct event.org_id from unnest(careful) as event), account_org_ids
+            );
         end if;
     end if;
     if written = 0 then
