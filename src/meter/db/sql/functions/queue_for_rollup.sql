@@ -1,13 +1,13 @@
 -- Says what settlement wrote to the ledger, for the sums of usage: in the transaction that wrote it, and as if all of it
 -- were charged. Where that is not so, the caller says which organizations are to be looked up.
 --
--- usage: the batch. account_org_ids, p_allocation_ids: the organization of each account, and its allocation.
+-- usage: the batch. account_org_ids, allocation_ids: of each account, null where it has none.
 -- event_counts: how many of its events wrote a row. fresh: which events did; null: all. Where each account that wrote one
 -- has an allocation, that is enough to know it by.
 -- Returns: where the note is.
 -- Locks: none.
 create or replace function queue_for_rollup(
-    usage usage_columns, account_org_ids varchar[], p_allocation_ids bigint[], event_counts integer[], fresh boolean[]
+    usage usage_columns, account_org_ids varchar[], allocation_ids bigint[], event_counts integer[], fresh boolean[]
 ) returns tid
 language plpgsql volatile
 set search_path = public, pg_temp
@@ -18,8 +18,8 @@ declare
         from unnest(usage.account_orgs, event_counts) as account (org, events)
         group by account.org order by account.org
     );
-    are_named constant boolean := array_position(p_allocation_ids, null) is not null and exists (
-        select from unnest(p_allocation_ids, event_counts) as account (allocation_id, events)
+    are_named constant boolean := array_position(allocation_ids, null) is not null and exists (
+        select from unnest(allocation_ids, event_counts) as account (allocation_id, events)
         where account.allocation_id is null and account.events > 0
     );
     place tid;
@@ -37,7 +37,7 @@ begin
         org_ids, ends, event_keys, allocation_ids, account_org_ids, account_users, service_types, service_names, quantities,
         accounts, kinds, credits, api_costs, occurred_at
     )
-    values (usage.org_ids, ends, usage.event_keys, array_replace(p_allocation_ids, null, 0),
+    values (usage.org_ids, ends, usage.event_keys, array_replace(allocation_ids, null, 0),
             case when are_named then account_org_ids end, case when are_named then usage.account_users end,
             usage.service_types, usage.service_names, usage.quantities, usage.accounts, usage.kinds, usage.credits,
             usage.api_costs, usage.occurred_at)
