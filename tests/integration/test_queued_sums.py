@@ -66,11 +66,20 @@ async def test_keys_alone_as_earlier_versions_queued_them_are_looked_up(pool: as
     await pool.fetchval(SETTLE, batch(random.Random(2), 200))
     await pool.execute(
         "update usage_rollup_queue set looked_up = null, allocation_ids = null, account_org_ids = null,"
-        " account_users = null,"
-        " service_types = null, service_names = null, quantities = null, accounts = null, kinds = null,"
-        " credits = null, api_costs = null, occurred_at = null"
+        " account_users = null, service_types = null, service_names = null, quantities = null,"
+        " accounts = null, kinds = null, credits = null, api_costs = null, occurred_at = null"
     )
     await pool.fetchval(SETTLE, batch(random.Random(3), 200))
+    await rolled_up(pool)
+    assert await pool.fetch(WRONG_SUMS) == []
+
+
+async def test_accounts_known_by_name_alone_as_earlier_versions_queued_them_are_added_up(
+    pool: asyncpg.Pool,
+) -> None:
+    await pool.fetchval(SETTLE, batch(random.Random(2), 200))
+    await pool.execute("update usage_rollup_queue set allocation_ids = null")
+    assert await pool.fetchval("select array_agg(looked_up) from usage_rollup_queue") == [["beta"]]
     await rolled_up(pool)
     assert await pool.fetch(WRONG_SUMS) == []
 
