@@ -124,19 +124,20 @@ class _Runs:
         return events / max(drained.seconds, seconds)
 
     async def _unsummed(self) -> float:
-        events = self.bench.size.summed_events
-        if not self.bench.size.in_haste:
-            await self._settle_before(events)
-        return (await self._between_checkpoints(events)).rate
+        size = self.bench.size
+        if not size.in_haste:
+            await self._settle_before(size.batch_events)
+        return (await self._between_checkpoints(size.summed_events)).rate
 
     async def _settle_before(self, events: int) -> None:
-        """Settle as many as will be drained, the last after a checkpoint, so that pages are in the log.
+        """Settle events before the clock runs, the last after a checkpoint, so that pages are in the log.
 
         By then all is vacuumed and analyzed, too: a ledger that has grown by a fifth is, by itself, which
         writes more of the log than a drain does.
         """
         warming = 0 if self.bench.size.in_haste else self.bench.size.batch_events
-        await self._drained(events - warming)
+        if events > warming:
+            await self._drained(events - warming)
         if warming:
             await execute(self._dsn, "vacuum analyze")
             await self.bench.stack.databases.checkpoint()

@@ -1,8 +1,8 @@
 -- Adds what waits in the queue to the sums of usage. Called by workers again and again; one at a time does the work.
 --
--- The more rows at once, the less each costs: sums are changed once for all of them. So it waits while much comes in,
--- and not while there is time. The first sums of an organization, which take as long as thousands of its entries, wait for
--- such a time, too, unless it has very many.
+-- The more rows at once, the less each costs: sums are changed once for all of them, which for a million is half of the
+-- cost. So it waits while much comes in, and not while there is time. The first sums of an organization, which take as
+-- long as thousands of its entries, wait for such a time, too, unless it has very many.
 --
 -- p_oldest: leaves the queue alone while nothing in it is older than this. p_rows: ledger rows to take off it at about
 -- most, and does not wait while there are as many; nor, while less comes in than calm, for an organization that has as many
@@ -10,7 +10,7 @@
 -- Returns: how many ledger rows were taken off the queue; null: nothing to do, or another does it.
 -- Locks: the row of usage_rollup_state, then rows of the sums; nothing that settlement waits for.
 create or replace function roll_up_usage(
-    p_oldest interval default '60 seconds', p_rows integer default 1000000, p_enough bigint default 10000
+    p_oldest interval default '60 seconds', p_rows integer default 2000000, p_enough bigint default 10000
 ) returns bigint
 language plpgsql volatile security definer
 set search_path = public, pg_temp
@@ -59,16 +59,20 @@ begin
             ) as waiting
             where waiting.before < p_rows * bytes_a_key
         );
+        -- Once its sums are complete, it matters no more how many entries an organization has.
         insert into rolled_up_organizations as known (org_id, entries)
         select id, rows
         from (
             select org.id, sum(org.last - org.before) as rows
-            from usage_rollup_queue note
-            cross join unnest(note.org_ids, note.ends, 0 || note.ends) as org (id, last, before)
-            where note.ctid = any (notes)
+            from (
+                select unnest(org_ids) as id, unnest(ends) as last, unnest(0 || ends) as before
+                from usage_rollup_queue
+                where ctid = any (notes)
+            ) as org
             group by org.id
         ) as added
         where exists (select from organizations where organizations.id = added.id)
+          and not exists (select from rolled_up_organizations where org_id = added.id and is_complete)
         on conflict (org_id) do update set entries = known.entries + excluded.entries;
         perform add_to_rollup(notes, null);
         with taken as (
