@@ -23,6 +23,7 @@ from bench.lines import (
     publishing,
     reading,
     reconciling,
+    summing,
     workers,
 )
 from bench.machine import describe
@@ -57,6 +58,7 @@ class _Lines(Protocol):
 _LINES: tuple[_Lines, ...] = (
     latency,
     draining,
+    summing,
     memory,
     long_ledger,
     breadth,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from statistics import harmonic_mean
 from typing import TYPE_CHECKING
 
 from bench.figures import Figure
@@ -40,7 +41,11 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Rounds:
-    """Runs in the order in which each round takes them, so that neighbours in time are compared."""
+    """Runs in the order in which each round takes them, so that neighbours in time are compared.
+
+    One that a round takes more than once, as in "one, other, other, one", is as if it had been one long run:
+    what slows the machine down for a while then stands on both sides.
+    """
 
     runs: Sequence[Run]
     ratios: Sequence[Ratio]
@@ -70,15 +75,18 @@ class Rounds:
         """
         needed = self.needed(bench)
         for _ in range(bench.size.rounds):
+            of_round: dict[str, list[float]] = {}
             for run in needed:
                 bench.step(run.name)
-                await self._measure(run, bench)
+                await self._measure(run, of_round, bench)
+            for name in of_round.keys() - self._failed:
+                self.rates.setdefault(name, []).append(harmonic_mean(of_round[name]))
         return [self._figure(ratio) for ratio in self._wanted(bench)]
 
-    async def _measure(self, run: Run, bench: Bench) -> None:
+    async def _measure(self, run: Run, of_round: dict[str, list[float]], bench: Bench) -> None:
         try:
             if not self._failed & {run.name, run.after}:
-                self.rates.setdefault(run.name, []).append(await run.measure())
+                of_round.setdefault(run.name, []).append(await run.measure())
                 return
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and the other lines go on
             bench.complain(run.name, error)

@@ -64,6 +64,35 @@ async def test_a_failing_run_leaves_the_figures_of_other_lines() -> None:
     assert other.holds
 
 
+async def test_a_run_that_a_round_takes_twice_is_as_if_it_had_been_one() -> None:
+    rates = iter([1.0, 3.0] * FULL.rounds)
+
+    async def unsteady() -> float:
+        return next(rates)
+
+    twice = Run("unsteady", unsteady)
+    ratio = Ratio(Target("X1", "unsteady", "steady", 1.0), "unsteady", "steady")
+    rounds = Rounds((twice, Run("steady", steady), twice), (ratio,))
+    (figure,) = await rounds.measure(bench_without_servers([]))
+    assert list(figure.samples) == [0.75] * FULL.rounds
+    assert figure.parts == {"unsteady": [1.5] * FULL.rounds, "steady": [2.0] * FULL.rounds}
+
+
+async def test_a_run_that_fails_the_second_time_in_a_round_has_no_figure() -> None:
+    rates = iter([1.0])
+
+    async def breaking() -> float:
+        return next(rates)
+
+    run = Run("breaking", breaking)
+    rounds = Rounds(
+        (run, Run("steady", steady), run),
+        (Ratio(Target("X1", "breaking", "steady", 1.0), "breaking", "steady"),),
+    )
+    (broken,) = await rounds.measure(bench_without_servers([]))
+    assert list(broken.samples) == []
+
+
 async def test_figures_of_a_run_that_fails_in_any_round_are_not_told() -> None:
     runs = 0
 
