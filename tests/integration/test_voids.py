@@ -71,6 +71,22 @@ async def test_a_void_counts_once_however_often_it_comes(
     assert await owner.fetchval("select count(*) from credit_usage_attribution") == 4
 
 
+async def test_of_voids_that_wait_for_the_same_event_the_first_takes_it_back(
+    settlement: Settlement, owner: asyncpg.Connection
+) -> None:
+    first, second = void("e", "1st"), void("e", "2nd")
+
+    assert outcomes(await settlement.settle([first, second])) == ["void", "void"]
+    assert await pool_of(owner) == (0, 0, 0, 0, 1)
+    assert outcomes(await settlement.settle([usage("e")])) == ["charged"]
+
+    assert await pool_of(owner) == (0, 0, 0, 0, 0)
+    taken_back_by = await owner.fetchval(
+        "select counterpart_key from credit_usage_attribution where entry = 1"
+    )
+    assert str(taken_back_by) == first.key
+
+
 async def test_a_void_of_a_void_is_refused_unless_it_came_first(
     settlement: Settlement, owner: asyncpg.Connection
 ) -> None:
