@@ -139,8 +139,7 @@ class _Runs:
         PostgreSQL does so by itself, once a minute, when new rows are a fifth of those that are not frozen,
         which are few in a ledger with a past; and no drain into an empty one lasts that long.
         """
-        if not self.bench.size.in_haste:
-            await execute(self._dsn, "vacuum analyze")
+        await execute(self._dsn, "vacuum analyze")
 
     async def _between_checkpoints(self, events: int, *, beside: Beside | None = None) -> Drain:
         before = await self.bench.stack.databases.checkpoints()
